@@ -1,0 +1,121 @@
+"""Events as rows of the ``messages`` table, and back."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+from .. import wire
+from ..model import CHAT_MESSAGE, Event, Pattern, room_of
+from .base import Query, Submission
+
+#: The columns of an insert, in order; ``seq`` first.
+COLUMNS: Final = (
+    "seq, id, channel, room_id, user_id, event, text, data, created_at, stored_at, checksum"  # fmt: skip
+)
+_WIDTH: Final = COLUMNS.count(",") + 1
+_SELECT: Final = "SELECT seq, id, channel, user_id, event, text, data, created_at FROM messages"
+
+#: Rows of one INSERT statement at most: 11 columns of it stay far below SQLite's 32,766 parameters.
+MAX_ROWS: Final = 256
+
+
+def insert_sql(rows: int) -> str:
+    """One statement that inserts ``rows`` rows, which is one step of SQLite and one release of the interpreter lock.
+
+    ``executemany`` releases the lock for every row, and with a busy event loop getting it back each time costs more
+    than the insert.
+    """
+    row = f"({','.join('?' * _WIDTH)})"
+    return f"INSERT INTO messages ({COLUMNS}) VALUES {','.join([row] * rows)}"  # noqa: S608 - constants only
+
+
+#: Statements for 1, 2, 4 ... rows: any batch is a few of them, and all of them stay prepared.
+INSERTS: Final = {1 << n: insert_sql(1 << n) for n in range(MAX_ROWS.bit_length())}
+
+
+def parameters(submission: Submission, seq: int, stored_at: int) -> tuple[Any, ...]:
+    """One row; ``stored_at`` in Unix milliseconds."""
+    event = submission.event
+    data = None if submission.derived else event.data.decode()
+    return (
+        seq,
+        event.id,
+        event.channel,
+        room_of(event.channel),
+        event.user_id,
+        event.event,
+        submission.text,
+        data,
+        event.timestamp,
+        stored_at,
+        checksum(event.id, event.channel, event.user_id, event.event, submission.text, data, event.timestamp),
+    )
+
+
+def checksum(*columns: str | int | None) -> int:
+    """CRC-32 over what the author sent, to find a byte that flipped on the disk."""
+    return zlib.crc32("\0".join(map(str, columns)).encode())
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """An event from a row of :func:`select`."""
+    seq, event_id, channel, user_id, name, text, data, created_at = row
+    payload = wire.message_data(event_id, user_id, text, created_at) if data is None else data.encode()
+    return Event(channel, name, event_id, user_id, created_at, payload, seq)
+
+
+def select(query: Query) -> tuple[str, list[Any]]:
+    """The statement and parameters that read a page; its channels may be more than the pattern's.
+
+    GLOB's ``*`` also matches ``/``, so the caller still asks :meth:`Pattern.matches` of a pattern with stars. The
+    grammar of channels has none of GLOB's other special characters.
+    """
+    where, values = ["seq > ?", "seq <= ?"], [query.after, query.upto]
+    conditions: list[tuple[str, Any]] = [
+        ("channel = ?" if _is_channel(query.pattern) else "channel GLOB ?", _glob(query.pattern)),
+        ("created_at >= ?", query.since),
+        ("created_at < ?", query.until),
+        ("user_id = ?", query.user),
+        ("event = ?", query.event),
+    ]
+    for condition, value in conditions:
+        if value is not None:
+            where.append(condition)
+            values.append(value)
+    values.append(query.limit)
+    order = "DESC" if query.newest else "ASC"
+    return f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?", values
+
+
+def select_ids(count: int) -> str:
+    """The statement that finds ``count`` ids."""
+    return f"{_SELECT} WHERE id IN ({','.join('?' * count)})"
+
+
+def _is_channel(pattern: Pattern | None) -> bool:
+    return pattern is not None and pattern.is_channel
+
+
+def _glob(pattern: Pattern | None) -> str | None:
+    return None if pattern is None else re.sub(r"\*+", "*", pattern.text)
+
+
+def same_content(stored: Event, submission: Submission) -> bool:
+    """Whether a submission repeats a stored event: same author, channel, name and JSON value.
+
+    A timestamp that the server set is not content: a retry that leaves it out is still the same message.
+    """
+    event = submission.event
+    if (stored.channel, stored.event, stored.user_id) != (event.channel, event.event, event.user_id):
+        return False
+    if submission.timestamp_given and stored.timestamp != event.timestamp:
+        return False
+    if stored.data == event.data:
+        return True
+    old, new = wire.anything.decode(stored.data), wire.anything.decode(event.data)
+    if event.event == CHAT_MESSAGE and not submission.timestamp_given and isinstance(old, dict) and isinstance(new, dict):
+        old, new = {**old, "timestamp": None}, {**new, "timestamp": None}
+    return bool(old == new)

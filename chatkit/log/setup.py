@@ -1,0 +1,79 @@
+"""Opening the database file: created private, migrated, with the settings each connection needs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from platformdirs import user_data_path
+
+from ..errors import LogError
+from . import schema
+
+Durability = Literal["full", "normal"]
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What :func:`prepare` found or did.
+
+    Attributes:
+        path: where the file is.
+        created: whether it is new.
+        migrated_from: the schema it had, where it was older than this one.
+        schema: the schema it has now.
+        events: how many events it holds.
+        epoch: its identity.
+    """
+
+    path: Path
+    created: bool
+    migrated_from: int | None
+    schema: int
+    events: int
+    epoch: str
+
+
+def default_path() -> Path:
+    """The database of this user, where ``--db`` and ``CHATKIT_DB`` say nothing."""
+    return user_data_path("chatkit", appauthor=False) / "chatkit.db"
+
+
+def prepare(path: Path, *, count: bool = True) -> Prepared:
+    """Create or migrate the database at ``path``; does nothing to one that is up to date.
+
+    ``count=False`` leaves ``events`` 0: counting ten million rows takes most of a second. A new file, and a directory made for it, are private to the user.
+
+    Raises:
+        NotALog, SchemaTooNew: the file is left untouched.
+        LogError: it cannot be opened; the message says why.
+    """
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, mode=0o700)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with closing(connect(path)) as connection:
+            version = schema.version_of(connection, str(path))
+            if version < schema.VERSION:
+                connection.execute("PRAGMA journal_mode = WAL")
+                schema.migrate(connection, version)
+            epoch = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+            events = connection.execute("SELECT count(*) FROM messages").fetchone()[0] if count else 0
+    except (OSError, sqlite3.Error) as error:
+        raise unusable(path, error) from error
+    migrated_from = version if 0 < version < schema.VERSION else None
+    return Prepared(path, version == 0, migrated_from, schema.VERSION, events, epoch)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A plain connection with nothing implicit: no transactions of its own, usable from the thread that works."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=256)
+
+
+def unusable(path: Path, error: Exception) -> LogError:
+    """One line for a person about a file that cannot be used."""
+    return LogError(f"cannot use the database {path}: {error}")

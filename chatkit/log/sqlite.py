@@ -1,0 +1,134 @@
+"""The log in an SQLite file in WAL mode: one thread writes, one reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from ..errors import LogFailed
+from ..model import Event
+from . import rows, setup
+from .base import Appended, ChannelStats, Listener, Log, Outcome, Page, Query, Submission
+from .lock import FileLock
+from .writer import Writer
+
+R = TypeVar("R")
+
+_CHANNELS = """
+SELECT m.channel, events, last_seq, created_at
+FROM (SELECT count(*) AS events, max(seq) AS last_seq FROM messages GROUP BY channel) JOIN messages AS m
+ON m.seq = last_seq ORDER BY m.channel
+"""
+
+
+class SqliteLog(Log):
+    """A :class:`~chatkit.log.base.Log` in a file.
+
+    A batch is one hop to the writer's thread. Reads have a connection of their own, through aiosqlite, whose short
+    transactions see only what is committed and never hold the writer up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.epoch, self.head, self.floor = "", 0, 0
+        self._lock = FileLock(path)
+        self._thread = ThreadPoolExecutor(1, "chatkit-log-writer")
+        self._writer: Writer | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._listener: Listener = _nobody
+        self._failed: LogFailed | None = None
+
+    @classmethod
+    async def open(cls, path: Path, durability: setup.Durability = "full") -> SqliteLog:
+        """Open the prepared file at ``path`` and take its lock.
+
+        Raises:
+            LogError: another process has it, or it cannot be opened.
+        """
+        log = cls(path)
+        log._lock.acquire()
+        try:
+            writer = await log._in_thread(Writer, path, durability)
+            log._writer = writer
+            log._reader = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
+            await log._reader.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            await log.close()
+            raise setup.unusable(path, error) from error
+        log.epoch, log.head, log.floor = writer.epoch, writer.head, writer.floor
+        return log
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def append(self, batch: Sequence[Submission]) -> list[Outcome]:
+        assert self._writer is not None  # noqa: S101 - open() sets it
+        if self._failed is not None:
+            raise self._failed
+        outcomes: list[Outcome]
+        if any(submission.event.persist for submission in batch):
+            try:
+                outcomes = await self._in_thread(self._writer.append, batch)
+            except LogFailed as error:
+                self._failed = error
+                raise
+            self.head = self._writer.head
+        else:
+            outcomes = [Appended(None)] * len(batch)
+        accepted = [
+            submission.event
+            for submission, outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, Appended) and not outcome.duplicate
+        ]
+        if accepted:
+            self._listener(accepted)
+        return outcomes
+
+    async def read(self, query: Query) -> Page:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        if query.limit <= 0:
+            return Page([], query.after, more=False)
+        head = self.head  # before the read: what is committed meanwhile may be missing from it
+        sql, values = rows.select(query)
+        try:
+            found = list(await self._reader.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+        more = len(found) == query.limit
+        reached = found[-1][0] if more else max(query.after, min(query.upto, head))
+        if query.newest:
+            found.reverse()
+        events = [rows.event_of(row) for row in found]
+        if query.pattern is not None and not query.pattern.is_channel:
+            events = [event for event in events if query.pattern.matches(event.channel)]
+        return Page(events, reached, more)
+
+    async def channels(self) -> list[ChannelStats]:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        try:
+            return [ChannelStats(*row) for row in await self._reader.execute_fetchall(_CHANNELS)]
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+
+    async def close(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.close()
+        writer, self._writer = self._writer, None
+        if writer is not None:  # last, so that its checkpoint meets no reader
+            await self._in_thread(writer.close)
+        self._thread.shutdown()
+        self._lock.release()
+
+    def _in_thread(self, function: Callable[..., R], *args: object) -> asyncio.Future[R]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+
+def _nobody(events: list[Event]) -> None:
+    """The feed before anybody listens."""
