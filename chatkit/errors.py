@@ -77,7 +77,9 @@ class Refused(ChatkitError):
         retry_after_s: seconds after which a retry makes sense, ``None`` when a retry cannot help.
     """
 
-    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None, status: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, retry_after_s: float | None = None, status: int | None = None
+    ) -> None:
         self.code, self.message, self.retry_after_s = code, message, retry_after_s
         self.status = STATUS.get(code, 500) if status is None else status
         super().__init__(message)

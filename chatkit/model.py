@@ -170,9 +170,7 @@ class Pattern(msgspec.Struct, frozen=True):
             return other.matches(self.text)
         if other.is_channel:
             return self.matches(other.text)
-        return all(
-            "*" in a or "*" in b or a == b for a, b in zip(self.parts, other.parts, strict=False)
-        )
+        return all("*" in a or "*" in b or a == b for a, b in zip(self.parts, other.parts, strict=False))
 
 
 class Topic(msgspec.Struct, frozen=True):

@@ -53,21 +53,21 @@ class RpcBody(msgspec.Struct):
     args: list[msgspec.Raw] = []
 
 
-class Accepted(msgspec.Struct, omit_defaults=True):
+class Accepted(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The answer to a send or publish that is done."""
 
-    id: str
     ok: bool = msgspec.field(default_factory=lambda: True)  # a factory, so that omit_defaults keeps it
+    id: str
     seq: int | None = None
     duplicate: bool = False
 
 
-class Failure(msgspec.Struct):
+class Failure(msgspec.Struct, kw_only=True):
     """The answer to a request that is refused."""
 
+    ok: bool = False
     code: str
     error: str
-    ok: bool = False
 
 
 class Message(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,9 +11,7 @@ from ..model import CHAT_MESSAGE, Event, Pattern, room_of
 from .base import Query, Submission
 
 #: The columns of an insert, in order; ``seq`` first.
-COLUMNS: Final = (
-    "seq, id, channel, room_id, user_id, event, text, data, created_at, stored_at, checksum"  # fmt: skip
-)
+COLUMNS: Final = "seq, id, channel, room_id, user_id, event, text, data, created_at, stored_at, checksum"  # fmt: skip
 _WIDTH: Final = COLUMNS.count(",") + 1
 _SELECT: Final = "SELECT seq, id, channel, user_id, event, text, data, created_at FROM messages"
 
@@ -29,7 +26,7 @@ def insert_sql(rows: int) -> str:
     than the insert.
     """
     row = f"({','.join('?' * _WIDTH)})"
-    return f"INSERT INTO messages ({COLUMNS}) VALUES {','.join([row] * rows)}"  # noqa: S608 - constants only
+    return f"INSERT INTO messages ({COLUMNS}) VALUES {','.join([row] * rows)}"
 
 
 #: Statements for 1, 2, 4 ... rows: any batch is a few of them, and all of them stay prepared.
@@ -70,12 +67,13 @@ def event_of(row: Sequence[Any]) -> Event:
 def select(query: Query) -> tuple[str, list[Any]]:
     """The statement and parameters that read a page; its channels may be more than the pattern's.
 
-    GLOB's ``*`` also matches ``/``, so the caller still asks :meth:`Pattern.matches` of a pattern with stars. The
-    grammar of channels has none of GLOB's other special characters.
+    GLOB's ``*`` also matches ``/``. Counting the slashes makes up for it, except where a ``*`` and a ``**`` have a
+    name between them, so the caller still asks :meth:`Pattern.matches`. The grammar of channels has none of GLOB's
+    other special characters.
     """
     where, values = ["seq > ?", "seq <= ?"], [query.after, query.upto]
     conditions: list[tuple[str, Any]] = [
-        ("channel = ?" if _is_channel(query.pattern) else "channel GLOB ?", _glob(query.pattern)),
+        *_channel_conditions(query.pattern),
         ("created_at >= ?", query.since),
         ("created_at < ?", query.until),
         ("user_id = ?", query.user),
@@ -95,12 +93,14 @@ def select_ids(count: int) -> str:
     return f"{_SELECT} WHERE id IN ({','.join('?' * count)})"
 
 
-def _is_channel(pattern: Pattern | None) -> bool:
-    return pattern is not None and pattern.is_channel
-
-
-def _glob(pattern: Pattern | None) -> str | None:
-    return None if pattern is None else re.sub(r"\*+", "*", pattern.text)
+def _channel_conditions(pattern: Pattern | None) -> list[tuple[str, Any]]:
+    if pattern is None:
+        return []
+    if pattern.is_channel:
+        return [("channel = ?", pattern.text)]
+    compare = ">=" if pattern.parts[-1] == "**" else "="
+    slashes = f"length(channel) - length(replace(channel, '/', '')) {compare} ?"
+    return [("channel GLOB ?", pattern.text.replace("**", "*")), (slashes, len(pattern.parts) - 1)]
 
 
 def same_content(stored: Event, submission: Submission) -> bool:
@@ -116,6 +116,11 @@ def same_content(stored: Event, submission: Submission) -> bool:
     if stored.data == event.data:
         return True
     old, new = wire.anything.decode(stored.data), wire.anything.decode(event.data)
-    if event.event == CHAT_MESSAGE and not submission.timestamp_given and isinstance(old, dict) and isinstance(new, dict):
+    if (
+        event.event == CHAT_MESSAGE
+        and not submission.timestamp_given
+        and isinstance(old, dict)
+        and isinstance(new, dict)
+    ):
         old, new = {**old, "timestamp": None}, {**new, "timestamp": None}
     return bool(old == new)

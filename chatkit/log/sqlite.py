@@ -101,9 +101,10 @@ class SqliteLog(Log):
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
         more = len(found) == query.limit
-        reached = found[-1][0] if more else max(query.after, min(query.upto, head))
         if query.newest:
             found.reverse()
+        oldest_only = more and not query.newest
+        reached = found[-1][0] if oldest_only else max(query.after, min(query.upto, head))
         events = [rows.event_of(row) for row in found]
         if query.pattern is not None and not query.pattern.is_channel:
             events = [event for event in events if query.pattern.matches(event.channel)]
