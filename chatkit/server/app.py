@@ -1,0 +1,181 @@
+"""The composition root: build, start, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from ..errors import ChatkitError, CloseCode, LogFailed
+from ..log.setup import prepare
+from ..log.sqlite import SqliteLog
+from .config import Config
+from .context import Context, logger
+from .http import HttpConnection
+
+#: Descriptors kept back for the database, its WAL, the listening socket and whatever libraries open.
+_SPARE_FILES = 64
+_BACKLOG = 4096
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A server that is listening.
+
+    Attributes:
+        url: where, ``http://127.0.0.1:8787``.
+        db: its database file.
+        created: whether the file was made just now.
+        config: its settings.
+    """
+
+    url: str
+    db: Path
+    created: bool
+    config: Config
+
+
+Started = Callable[[Running], None]
+
+
+def run(config: Config, started: Started) -> None:
+    """Serve until SIGINT or SIGTERM, on uvloop where it exists; see :func:`serve`."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(config, started))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - it does not exist on Windows
+
+    return uvloop.new_event_loop
+
+
+async def serve(config: Config, started: Started) -> None:
+    """Serve until SIGINT or SIGTERM, then drain.
+
+    Args:
+        config: the settings.
+        started: called once, when the server listens.
+
+    Raises:
+        ChatkitError: it cannot start, or the log has failed; the message says why.
+    """
+    path = config.database
+    prepared = prepare(path, count=False)
+    log = await SqliteLog.open(path, config.durability)
+    try:
+        context = Context(config, log, _max_connections(config))
+        log.listen(context.hub.deliver)
+        await _serve(context, path, prepared.created, started)
+    finally:
+        await log.close()
+
+
+async def _serve(context: Context, path: Path, created: bool, started: Started) -> None:
+    config = context.config
+    journal = asyncio.ensure_future(context.journal.run())
+    listener = await _listen(context)
+    context.wheel.start()
+    stop = asyncio.Event()
+    journal.add_done_callback(lambda _: stop.set())
+    with _signals(stop):
+        started(Running(_url(config.host, listener), path, created, config))
+        await stop.wait()
+        await _drain(context, listener, journal)
+    if (error := journal.exception()) is not None:
+        if isinstance(error, LogFailed):
+            raise error
+        raise ChatkitError(f"the server failed: {error!r}") from error
+
+
+async def _listen(context: Context) -> asyncio.Server:
+    config = context.config
+    try:
+        return await asyncio.get_running_loop().create_server(
+            lambda: HttpConnection(context), config.host, config.port, backlog=_BACKLOG
+        )
+    except OSError as error:
+        raise ChatkitError(_why_not(config, error)) from error
+
+
+def _why_not(config: Config, error: OSError) -> str:
+    where = f"{config.host}:{config.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {where}: the port is taken; stop the other program or choose another with --port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"cannot listen on {where}: not allowed; ports below 1024 need privileges, choose another with --port"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _url(host: str, listener: asyncio.Server) -> str:
+    port = listener.sockets[0].getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def _max_connections(config: Config) -> int:
+    """The connection limit: reached before the file limit is, since accept() spins on EMFILE."""
+    if sys.platform == "win32":
+        return config.max_connections
+    import resource  # noqa: PLC0415 - it does not exist on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = config.max_connections + _SPARE_FILES
+    if soft < wanted and (hard == resource.RLIM_INFINITY or hard > soft):
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    available = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES
+    if available < config.max_connections:
+        logger.warning("at most %d connections: the limit on open files allows no more", available)
+    return max(1, min(config.max_connections, available))
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` on SIGINT and SIGTERM; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    numbers: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
+
+    def received(number: signal.Signals) -> None:
+        if stop.is_set():
+            loop.remove_signal_handler(number)
+            signal.raise_signal(number)
+        stop.set()
+
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, received, number)
+    except NotImplementedError:  # Windows: Ctrl-C raises KeyboardInterrupt instead
+        numbers = ()
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _drain(context: Context, listener: asyncio.Server, journal: asyncio.Future[None]) -> None:
+    """Stop accepting, finish the batch, close every connection with 1012."""
+    context.draining = True
+    listener.close()
+    context.journal.drain()
+    try:
+        async with asyncio.timeout(context.config.drain_timeout_s):
+            await asyncio.wait([journal])
+            for connection in list(context.http):
+                connection.close_idle()
+            for link in list(context.links):
+                link.close(CloseCode.SERVICE_RESTART, "the server is stopping")
+            await context.emptied()
+    except TimeoutError:
+        logger.warning("%d connections did not close in time", len(context.http) + len(context.links))
+    context.wheel.stop()
+    await context.cancel_tasks()

@@ -1,0 +1,73 @@
+"""Every option of ``chatkit serve``, declared once: flag, environment variable, default and help."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from ..log.setup import default_path as default_db
+
+__all__ = ["Config", "default_db"]
+
+KIB = 1024
+
+
+def _option(flag: str, default: Any, help_text: str, *, env: str | None = None, metavar: str | None = None) -> Any:
+    metadata = {
+        "flag": flag,
+        "env": env or "CHATKIT_" + flag.removeprefix("--").replace("-", "_").upper(),
+        "help": help_text,
+        "metavar": metavar,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The server's settings, parsed once at the edge. Sizes are in bytes, times in seconds."""
+
+    host: str = _option("--host", "127.0.0.1", "Address to listen on.", metavar="ADDRESS")
+    port: int = _option("--port", 8787, "Port to listen on; 0 picks a free one.", metavar="PORT")
+    db: Path | None = _option(
+        "--db", None, "The database file; made where there is none. Default: in your data directory.", metavar="PATH"
+    )
+    durability: Literal["full", "normal"] = _option(
+        "--durability",
+        "full",
+        "full: acknowledged means synced to the disk. normal: survives a crash, may lose the last moments to a power cut.",
+    )
+    projects: tuple[str, ...] = _option(
+        "--project",
+        ("local",),
+        "A project id that SDK clients append to their topics; repeatable.",
+        env="CHATKIT_PROJECTS",
+        metavar="ID",
+    )
+    max_message_bytes: int = _option("--max-message-bytes", 64 * KIB, "Largest body or frame a client may send.")
+    max_head_bytes: int = _option("--max-head-bytes", 16 * KIB, "Largest request head.")
+    max_head_fields: int = _option("--max-head-fields", 100, "Most header fields of a request.")
+    max_connections: int = _option(
+        "--max-connections", 10_000, "Most connections at once; never more than open files allow, less 64."
+    )
+    max_topics: int = _option("--max-topics", 128, "Most topics one connection subscribes to.")
+    max_queued_bytes: int = _option(
+        "--max-queued-bytes", 1024 * KIB, "Bytes queued for one connection past which it reads from the log instead."
+    )
+    max_journal_bytes: int = _option(
+        "--max-journal-bytes", 64 * 1024 * KIB, "Bytes waiting to be committed past which sends are refused with 503."
+    )
+    replay_page: int = _option("--replay-page", 300, "Events read from the log at a time for a replay.")
+    request_timeout_s: float = _option("--request-timeout", 10.0, "Seconds a request head, or its body, may take.")
+    idle_timeout_s: float = _option("--idle-timeout", 75.0, "Seconds an HTTP connection may wait between requests.")
+    ping_interval_s: float = _option("--ping-interval", 25.0, "Seconds between keepalive pings.")
+    ping_timeout_s: float = _option("--ping-timeout", 10.0, "Seconds an answer to a ping may take.")
+    stall_timeout_s: float = _option(
+        "--stall-timeout", 60.0, "Seconds after which a subscriber that takes no byte is closed."
+    )
+    drain_timeout_s: float = _option("--drain-timeout", 10.0, "Seconds a graceful stop may take.")
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.db if self.db is not None else default_db()

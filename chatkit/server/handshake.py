@@ -1,0 +1,59 @@
+"""The opening handshake of a WebSocket: RFC 6455, section 4.2, done by the sans-I/O server of ``websockets``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request as HandshakeRequest
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from ..errors import Refused
+from .context import Context
+from .request import Head
+from .session import Session
+from .submissions import Author, checked_user
+
+REALTIME: Final = "/api/realtime"
+PREFERRED: Final = "aerostack-v1"
+
+_quiet = logging.getLogger("chatkit.handshake")
+_quiet.setLevel(logging.CRITICAL)  # a bad handshake is answered, it is not our error
+
+
+class Accepted(NamedTuple):
+    """A handshake that succeeded: what to write, and the session that begins."""
+
+    response: bytes
+    session: Session
+
+
+def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """``aerostack-v1`` if it was offered, else the first: a browser drops a connection whose offer is not answered."""
+    if not offered:
+        return None
+    return Subprotocol(PREFERRED) if PREFERRED in offered else offered[0]
+
+
+def accept(context: Context, head: Head) -> Accepted:
+    """Answer a handshake.
+
+    Raises:
+        Refused: it is none, or a query parameter is wrong.
+    """
+    parameters = head.parameters()
+    user_id = parameters.get("userId") or None
+    author = Author(
+        None if user_id is None else checked_user(user_id),
+        context.projects | {parameters["projectId"]} if parameters.get("projectId") else context.projects,
+    )
+    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
+    request = HandshakeRequest(head.path, Headers(head.headers.items()), method=head.method)
+    answer = protocol.accept(request)
+    if answer.status_code != 101:
+        code = {405: "method_not_allowed", 426: "upgrade_required"}.get(answer.status_code, "bad_request")
+        raise Refused(code, answer.body.decode(errors="replace").strip())
+    return Accepted(answer.serialize(), Session(author, context.config.max_topics))

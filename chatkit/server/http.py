@@ -1,0 +1,275 @@
+"""One HTTP/1.1 connection: keep-alive, pipelining, deadlines, and the switch to WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Final, cast
+
+from ..errors import Refused
+from . import responses
+from .context import Context, logger
+from .handshake import REALTIME, accept
+from .request import Request, RequestReader
+from .routes import ROUTES, Handler
+from .websocket import Link
+from .wheel import Timed
+
+#: Requests of one connection that may wait for their answers before it is read no further.
+_MAX_PIPELINED: Final = 256
+
+
+class Exchange:
+    """One request and its answer. Answers leave in the order of the requests (RFC 9112, 9.3.2)."""
+
+    __slots__ = ("_answer", "_connection", "context", "request")
+
+    def __init__(self, connection: HttpConnection, context: Context, request: Request) -> None:
+        self._connection = connection
+        self._answer: bytes | None = None
+        self.context = context
+        self.request = request
+
+    def ok(self, body: bytes) -> None:
+        """Answer 200 with JSON."""
+        self._set(responses.ok(body) if self.request.head.keep_alive else responses.response(200, body, close=True))
+
+    def answer(
+        self, status: int, body: bytes, content_type: str = responses.JSON, headers: dict[str, str] | None = None
+    ) -> None:
+        """Answer anything."""
+        head = self.request.head
+        self._set(
+            responses.response(
+                status,
+                body,
+                content_type,
+                headers=headers,
+                close=not head.keep_alive,
+                head_only=head.method == "HEAD",
+            )
+        )
+
+    def refuse(self, error: Refused, headers: dict[str, str] | None = None) -> None:
+        """Answer that it is refused."""
+        self._set(responses.refusal(error, close=not self.request.head.keep_alive, headers=headers))
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Answer later, from a coroutine; one that fails answers 500."""
+        self.context.spawn(self._guard(work))
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Refused as error:
+            self.refuse(error)
+        except Exception:
+            logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
+            self.refuse(Refused("internal", "the server failed; its log says how"))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is an answer."""
+        return self._answer is not None
+
+    def take(self) -> bytes:
+        """The answer, to be written."""
+        return self._answer or b""
+
+    def _set(self, answer: bytes) -> None:
+        if self._answer is None:
+            self._answer = answer
+            self._connection.flush()
+
+
+class HttpConnection(asyncio.Protocol, Timed):
+    """A connection from its first byte until it closes, or becomes a :class:`Link`."""
+
+    __slots__ = ("_closing", "_context", "_exchanges", "_is_paused", "_reader", "_since_s", "_transport")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._exchanges: deque[Exchange] = deque()
+        self._closing = False
+        self._is_paused = False
+        self._since_s = time.monotonic()
+        config = context.config
+        self._reader = RequestReader(context.heads, config.max_head_bytes, config.max_message_bytes)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        context = self._context
+        if context.is_full or context.draining:
+            why = "stopping" if context.draining else f"serving {context.max_connections} connections, its limit"
+            self._closing = True
+            self._write(responses.refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1), close=True))
+            self._transport.close()
+        else:
+            context.wheel.add(self, context.config.request_timeout_s)
+        context.http.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._context.forget(self)
+
+    def eof_received(self) -> bool:
+        """Answer what was asked, then close."""
+        self._closing = True
+        return bool(self._exchanges)
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._reader.is_idle:
+            self._since_s = time.monotonic()
+        self._reader.feed(data)
+        self._read()
+
+    def tick(self, now_s: float) -> float | None:
+        """Close a connection that is too slow, or idle for too long."""
+        config = self._context.config
+        if self._transport.is_closing():
+            return None
+        if self not in self._context.http:
+            return None  # it is a WebSocket now
+        waited_s = now_s - self._since_s
+        if self._exchanges or self._is_paused:
+            return config.request_timeout_s  # it waits for us, or is slow to take an answer, which holds little
+        limit_s = config.idle_timeout_s if self._reader.is_idle else config.request_timeout_s
+        if waited_s < limit_s:
+            return limit_s - waited_s
+        if not self._reader.is_idle:
+            late = Refused("timeout", f"the request was not complete after {config.request_timeout_s:g} s")
+            self._write(responses.refusal(late, close=True))
+        self._transport.close()
+        return None
+
+    def close_idle(self) -> None:
+        """For a graceful stop: close now if nothing is being answered, else after the answer."""
+        self._closing = True
+        if not self._exchanges:
+            self._transport.close()
+
+    def flush(self) -> None:
+        """Write the answers that are next in order."""
+        exchanges = self._exchanges
+        while exchanges and exchanges[0].is_answered:
+            exchange = exchanges.popleft()
+            self._write(exchange.take())
+            if not exchange.request.head.keep_alive:
+                self._closing = True
+                self._transport.close()
+                return
+        if not exchanges:
+            self._since_s = time.monotonic()
+            if self._closing:
+                self._transport.close()
+                return
+        if len(exchanges) == _MAX_PIPELINED // 2:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Read again after a pause."""
+        if not self._closing and not self._is_paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._read()
+
+    def _read(self) -> None:
+        """Handle every whole request that has arrived."""
+        while not self._closing and not self._is_paused:
+            if len(self._exchanges) >= _MAX_PIPELINED:
+                self._transport.pause_reading()
+                return
+            try:
+                request = self._reader.next_request()
+            except Refused as error:
+                self._fail(error)
+                return
+            if request is None:
+                head = self._reader.head
+                if head is not None and head.headers.get("expect", "").lower() == "100-continue":
+                    self._continue(head.length)
+                return
+            if request.head.upgrade and request.head.path == REALTIME:
+                self._upgrade(request)
+                return
+            self._handle(request)
+
+    def _continue(self, length: int | None) -> None:
+        """RFC 9110, 10.1.1: the client waits for leave to send the body; once for each request."""
+        if not self._exchanges and length:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _handle(self, request: Request) -> None:
+        exchange = Exchange(self, self._context, request)
+        self._exchanges.append(exchange)
+        try:
+            _route(request)(exchange)
+        except Refused as error:
+            exchange.refuse(error, _allow(request) if error.status == 405 else None)
+        except Exception:
+            logger.exception("%s %s failed", request.head.method, request.head.path)
+            exchange.refuse(Refused("internal", "the server failed; its log says how"))
+
+    def _fail(self, error: Refused) -> None:
+        """Answer what cannot be read as a request; nothing after it can be trusted."""
+        self._closing = True
+        if self._exchanges:
+            self._transport.close()  # its answer would come before those that are due
+            return
+        self._write(responses.refusal(error, close=True))
+        self._transport.close()
+
+    def _upgrade(self, request: Request) -> None:
+        if self._exchanges:
+            self._fail(Refused("bad_request", "a WebSocket handshake may not be pipelined"))
+            return
+        try:
+            handshake = accept(self._context, request.head)
+        except Refused as error:
+            extra = {"Sec-WebSocket-Version": "13"} if error.status == 426 else None
+            self._closing = True
+            self._write(responses.refusal(error, close=True, headers=extra))
+            self._transport.close()
+            return
+        self._write(handshake.response)
+        context, transport, rest = self._context, self._transport, self._reader.rest
+        self._closing = True
+        context.http.discard(self)
+        link = Link(context, handshake.session, transport)
+        transport.set_protocol(link)
+        if rest:
+            link.data_received(rest)
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
+def _route(request: Request) -> Handler:
+    methods = ROUTES.get(request.head.path)
+    if methods is None:
+        raise Refused("not_found", f"there is nothing at {request.head.path[:200]}")
+    method = request.head.method
+    handler = methods.get("GET" if method == "HEAD" else method)
+    if handler is None:
+        raise Refused("method_not_allowed", f"{request.head.path} takes {_methods(methods)}, not {method}")
+    return handler
+
+
+def _methods(methods: dict[str, Handler]) -> str:
+    return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
+
+
+def _allow(request: Request) -> dict[str, str]:
+    return {"Allow": _methods(ROUTES[request.head.path])}

@@ -1,0 +1,92 @@
+"""Group commit: what arrives while one batch commits is the next batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..errors import LogFailed, Refused
+from ..log.base import Log, Outcome, Submission
+
+Done = Callable[[Outcome], None]
+
+
+class Journal:
+    """The one path into the log.
+
+    It never waits to fill a batch. Idle, a send costs one small transaction; under load the batches grow by
+    themselves, and a transaction, an fsync and a socket write are shared by everything in them. Ephemeral events
+    take the same path, so that an author's events keep their order.
+
+    Args:
+        log: where batches go.
+        max_bytes: how much may wait for a commit; past it, submissions are refused.
+    """
+
+    def __init__(self, log: Log, max_bytes: int) -> None:
+        self._log = log
+        self._max_bytes = max_bytes
+        self._queue: list[tuple[Submission, Done]] = []
+        self._queued_bytes = 0
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self.failure: LogFailed | None = None
+
+    @property
+    def accepts(self) -> bool:
+        """Whether a submission would be taken now."""
+        return not self._closing and self.failure is None and self._queued_bytes <= self._max_bytes
+
+    def submit(self, submission: Submission, done: Done) -> None:
+        """Queue an event.
+
+        Args:
+            submission: what to accept.
+            done: called once, on the loop, with the outcome, after the event was fed to its subscribers.
+
+        Raises:
+            Refused: ``unavailable``, nothing was queued: overloaded, stopping or failed.
+        """
+        if not self.accepts:
+            raise self._refusal()
+        self._queue.append((submission, done))
+        self._queued_bytes += len(submission.event.data)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Commit batches until :meth:`drain`.
+
+        Raises:
+            LogFailed: the log cannot be written any more; everything that waited has been refused.
+        """
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+            batch, self._queue, self._queued_bytes = self._queue, [], 0
+            if not batch:
+                continue
+            try:
+                outcomes = await self._log.append([submission for submission, _ in batch])
+            except LogFailed as error:
+                self.failure = error
+                waiting, self._queue = batch + self._queue, []
+                for _, done in waiting:
+                    done(self._refusal())
+                raise
+            for (_, done), outcome in zip(batch, outcomes, strict=True):
+                done(outcome)
+
+    def drain(self) -> None:
+        """Take no more; :meth:`run` returns when what was taken is committed. Idempotent."""
+        self._closing = True
+        self._arrived.set()
+
+    def _refusal(self) -> Refused:
+        if self.failure is not None:
+            return Refused("unavailable", "the log has failed; the outcome is unknown, retry with the same id")
+        if self._closing:
+            return Refused("unavailable", "the server is stopping; retry with the same id", retry_after_s=1)
+        return Refused("unavailable", "too much waits to be stored; retry with the same id", retry_after_s=1)

@@ -1,0 +1,278 @@
+"""HTTP/1.1 requests: heads by llhttp, bodies by length or in chunks, all of it as bytes in and values out.
+
+RFC 9112. A request that another parser could read differently is refused and the connection closed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qs, unquote
+
+import httptools
+import msgspec
+
+from ..errors import Refused
+
+_HEADS_KEPT: Final = 1024
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A request head.
+
+    Attributes:
+        method: as sent.
+        path: percent-decoded, without the query.
+        query: the query as sent.
+        headers: lower-case name -> value; values of a field sent more than once are joined by ``", "``.
+        length: bytes of the body; ``None`` when it comes in chunks.
+        keep_alive: whether the connection may carry another request.
+        upgrade: whether the client asks for another protocol.
+        http_1_0: whether the client speaks HTTP/1.0.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    length: int | None
+    keep_alive: bool
+    upgrade: bool
+    http_1_0: bool
+
+    def parameters(self) -> dict[str, str]:
+        """The query's parameters, decoded.
+
+        Raises:
+            Refused: one is given twice, or is not UTF-8.
+        """
+        try:
+            found = parse_qs(self.query, keep_blank_values=True, max_num_fields=32, errors="strict")
+        except ValueError as error:
+            raise Refused("bad_request", f"the query cannot be read: {error}") from None
+        for name, values in found.items():
+            if len(values) > 1:
+                raise Refused("invalid_field", f"`{name}` is given {len(values)} times")
+        return {name: values[0] for name, values in found.items()}
+
+
+class Request(msgspec.Struct):
+    """A whole request."""
+
+    head: Head
+    body: bytes
+
+
+class _Collector:
+    """Where llhttp puts what it finds."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def parse_head(data: bytes, max_fields: int) -> Head:
+    """Parse one request head, from the method to the empty line.
+
+    Raises:
+        Refused: it is not one, or is ambiguous; close the connection after answering.
+    """
+    collector = _Collector()
+    parser = httptools.HttpRequestParser(collector)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise Refused("bad_request", f"not an HTTP/1.1 request: {error}") from None
+    if not collector.complete:
+        raise Refused("bad_request", "not an HTTP/1.1 request: the head is incomplete")
+    if len(collector.fields) > max_fields:
+        raise Refused("head_too_large", f"more than {max_fields} header fields")
+    version = parser.get_http_version()
+    if version not in ("1.1", "1.0"):
+        raise Refused("version_not_supported", f"HTTP/{version} is not spoken here; use HTTP/1.1")
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in collector.fields:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            if name in ("content-length", "host", "transfer-encoding", "content-type", "authorization", "origin"):
+                raise Refused("bad_request", f"two {name} fields")
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
+    if version == "1.1" and "host" not in headers:
+        raise Refused("bad_request", "no Host field")
+    path, _, query = _target(collector.url).partition("?")
+    return Head(
+        method=parser.get_method().decode("latin-1"),
+        path=unquote(path, errors="replace"),
+        query=query,
+        headers=headers,
+        length=_body_length(headers),
+        keep_alive=parser.should_keep_alive(),
+        upgrade="upgrade" in headers and "upgrade" in headers.get("connection", "").lower(),
+        http_1_0=version == "1.0",
+    )
+
+
+def _target(url: bytes) -> str:
+    """The origin form of a request target; an absolute one (RFC 9112, 3.2.2) loses scheme and authority."""
+    target = url.decode("latin-1")
+    if target.startswith("/"):
+        return target
+    scheme, found, rest = target.partition("://")
+    if found and scheme.lower() in ("http", "https"):
+        return "/" + rest.partition("/")[2]
+    raise Refused("bad_request", "the request target should be a path such as /healthz")
+
+
+def _body_length(headers: dict[str, str]) -> int | None:
+    coding = headers.get("transfer-encoding")
+    length = headers.get("content-length")
+    if coding is not None:
+        if length is not None:
+            raise Refused("bad_request", "both Transfer-Encoding and Content-Length")
+        if coding.lower() != "chunked":
+            raise Refused("bad_request", f"transfer coding {coding!r} is not supported; use chunked or a length")
+        return None
+    if length is None:
+        return 0
+    if not (length.isascii() and length.isdigit()) or len(length) > 15:
+        raise Refused("bad_request", "Content-Length is not a number of bytes")
+    return int(length)
+
+
+class HeadCache:
+    """Heads by their bytes.
+
+    A client on a kept connection sends the same head again and again; equal bytes parse to an equal head, and a
+    look-up costs a twentieth of parsing.
+    """
+
+    def __init__(self, max_fields: int) -> None:
+        self._max_fields = max_fields
+        self._heads: dict[bytes, Head] = {}
+
+    def parse(self, data: bytes) -> Head:
+        """As :func:`parse_head`."""
+        head = self._heads.get(data)
+        if head is None:
+            head = parse_head(data, self._max_fields)
+            if len(data) <= 1024 and not head.upgrade:
+                if len(self._heads) >= _HEADS_KEPT:
+                    self._heads.clear()
+                self._heads[data] = head
+        return head
+
+
+class RequestReader:
+    """Cuts the bytes of one connection into requests.
+
+    Attributes:
+        head: the head of the request whose body is incomplete.
+    """
+
+    __slots__ = ("_buffer", "_chunks", "_heads", "_max_body", "_max_head", "head")
+
+    def __init__(self, heads: HeadCache, max_head: int, max_body: int) -> None:
+        self._heads = heads
+        self._max_head = max_head
+        self._max_body = max_body
+        self._buffer = b""
+        self._chunks: list[bytes] | None = None
+        self.head: Head | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no part of a request has arrived."""
+        return not self._buffer and self.head is None
+
+    @property
+    def rest(self) -> bytes:
+        """What came after the last whole request."""
+        return self._buffer
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes off the wire."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def next_request(self) -> Request | None:
+        """The next whole request, ``None`` when more bytes are needed.
+
+        Raises:
+            Refused: what is there is no acceptable request; answer, then close the connection.
+        """
+        head = self.head
+        if head is None:
+            head = self._read_head()
+            if head is None:
+                return None
+        if head.length is None:
+            return self._read_chunks(head)
+        if head.length > self._max_body:
+            raise Refused("too_large", f"the body has {head.length} bytes; at most {self._max_body} are taken")
+        buffer = self._buffer
+        if len(buffer) < head.length:
+            self.head = head
+            return None
+        self.head = None
+        self._buffer = buffer[head.length :]
+        return Request(head, buffer[: head.length])
+
+    def _read_head(self) -> Head | None:
+        buffer = self._buffer
+        if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: one empty line before a request line is to be ignored
+            buffer = self._buffer = buffer[2:]
+        end = buffer.find(b"\r\n\r\n", 0, self._max_head)
+        if end < 0:
+            if len(buffer) >= self._max_head:
+                raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
+            if buffer and not _TOKEN.match(buffer):
+                raise Refused("bad_request", "not an HTTP/1.1 request")
+            if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b"  "):
+                raise Refused("bad_request", "lines should end in CR LF")
+            return None
+        head = self._heads.parse(buffer[: end + 4])
+        self._buffer = buffer[end + 4 :]
+        return head
+
+    def _read_chunks(self, head: Head) -> Request | None:
+        """RFC 9112, 7.1, without extensions and trailers, which nobody has a use for here."""
+        self.head = head
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = []
+        while True:
+            end = self._buffer.find(b"\r\n", 0, 18)
+            if end < 0:
+                if len(self._buffer) >= 18:
+                    raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
+                return None
+            digits = self._buffer[:end]
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", digits):
+                raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
+            size = int(digits, 16)
+            if sum(map(len, chunks)) + size > self._max_body:
+                raise Refused("too_large", f"the body has more than {self._max_body} bytes")
+            stop = end + 2 + size
+            if len(self._buffer) < stop + 2:
+                return None
+            if self._buffer[stop : stop + 2] != b"\r\n":
+                raise Refused("bad_request", "a chunk is longer or shorter than its size")
+            chunk = self._buffer[end + 2 : stop]
+            self._buffer = self._buffer[stop + 2 :]
+            if size == 0:
+                self.head = self._chunks = None
+                return Request(head, b"".join(chunks))
+            chunks.append(chunk)

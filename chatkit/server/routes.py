@@ -1,0 +1,266 @@
+"""Every HTTP route: a table from path and method to a handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from .. import wire
+from ..errors import InvalidName, LogError, Refused
+from ..log.base import Outcome, Query, Submission
+from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
+from . import responses
+from .submissions import Author, resolve_channel
+
+if TYPE_CHECKING:
+    from .http import Exchange
+
+T = TypeVar("T")
+
+Handler = Callable[["Exchange"], None]
+
+_OK: Final = b'{"ok":true}'
+_DEFAULT_LIMIT: Final = 50
+_MAX_LIMIT: Final = 1000
+
+
+# ----------------------------------------------------------------------------------------------------- writes
+
+
+def setup(exchange: Exchange) -> None:
+    """The tables exist since the server opened its log: creating them again changes nothing."""
+    exchange.ok(_OK)
+
+
+def send(exchange: Exchange) -> None:
+    """A message to a room."""
+    body = wire.decode_with(wire.send_body, _json_body(exchange), "body")
+    submission = exchange.context.maker.message(
+        _author(exchange),
+        body.roomId,
+        body.text,
+        event_id=body.id,
+        user_id=body.userId,
+        timestamp=body.timestamp,
+        metadata=body.metadata,
+    )
+    _submit(exchange, submission)
+
+
+def publish(exchange: Exchange) -> None:
+    """Any event to any channel."""
+    body = wire.decode_with(wire.publish_body, _json_body(exchange), "body")
+    submission = exchange.context.maker.event(
+        _author(exchange),
+        body.topic,
+        body.event,
+        body.data,
+        persist=bool(body.persist),
+        event_id=body.id,
+        user_id=body.userId,
+    )
+    _submit(exchange, submission)
+
+
+def rpc(exchange: Exchange) -> None:
+    """``sdk.socket.emit(event, data, channel)`` of the SDKs' server side."""
+    body = wire.decode_with(wire.rpc_body, _json_body(exchange), "body")
+    if body.method != "socket.emit":
+        raise Refused("not_found", f"there is no method {body.method[:80]!r}; 'socket.emit' is the one there is")
+    if len(body.args) != 3:
+        raise Refused("invalid_field", "`args` should be [event, data, channel]")
+    name = wire.decode_with(wire.rpc_string, bytes(body.args[0]), "event in `args`")
+    topic = wire.decode_with(wire.rpc_string, bytes(body.args[2]), "channel in `args`")
+    submission = exchange.context.maker.event(_author(exchange), topic, name, body.args[1])
+    exchange.context.journal.submit(submission, partial(_emitted, exchange))
+
+
+def _submit(exchange: Exchange, submission: Submission) -> None:
+    exchange.context.journal.submit(submission, partial(_accepted, exchange, submission.event.id))
+
+
+def _accepted(exchange: Exchange, event_id: str, outcome: Outcome) -> None:
+    if isinstance(outcome, Refused):
+        exchange.refuse(outcome)
+    else:
+        exchange.ok(wire.encode(wire.Accepted(id=event_id, seq=outcome.seq, duplicate=outcome.duplicate)))
+
+
+def _emitted(exchange: Exchange, outcome: Outcome) -> None:
+    if isinstance(outcome, Refused):
+        exchange.refuse(outcome)
+    else:
+        exchange.ok(_OK)
+
+
+def _author(exchange: Exchange) -> Author:
+    return Author(None, exchange.context.projects)
+
+
+def _json_body(exchange: Exchange) -> bytes:
+    request = exchange.request
+    content_type = request.head.headers.get("content-type", "")
+    if content_type != responses.JSON and content_type.partition(";")[0].strip().lower() != responses.JSON:
+        raise Refused("unsupported_media_type", "the content type should be application/json")
+    try:
+        request.body.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("invalid_json", f"the body is not UTF-8: byte {error.start} is wrong") from None
+    return request.body
+
+
+# ------------------------------------------------------------------------------------------------------ reads
+
+
+def messages(exchange: Exchange) -> None:
+    """Persisted events, oldest first."""
+    given = exchange.request.head.parameters()
+    channel = given.get("channel")
+    last = _number(given, "last")
+    before = _number(given, "before")
+    after = _number(given, "after")
+    limit = _limit(given) if last is None else min(last, _MAX_LIMIT)
+    query = Query(
+        None if channel is None else _pattern("channel", channel, exchange.context.projects),
+        after=after or 0,
+        upto=MAX_SEQ if before is None else before - 1,
+        limit=limit,
+        newest=last is not None or (before is not None and after is None),
+        since=_number(given, "since"),
+        user=given.get("user"),
+    )
+    exchange.run(_messages(exchange, query))
+
+
+async def _messages(exchange: Exchange, query: Query) -> None:
+    log = exchange.context.log
+    page = await _reading(log.read(query))
+    follows = page.position if page.more and not query.newest else None
+    found = wire.MessagesPage(log.epoch, [wire.message_of(event) for event in page.events], follows)
+    exchange.answer(200, wire.encode(found))
+
+
+def history(exchange: Exchange) -> None:
+    """The SDKs' history of a room, by time."""
+    given = exchange.request.head.parameters()
+    room = given.get("room")
+    if not room:
+        raise Refused("invalid_field", "`room` is missing")
+    try:
+        channel = channel_of(strip_project(room, exchange.context.projects))
+    except InvalidName as error:
+        raise Refused("invalid_topic", f"`room`: {error}") from None
+    query = Query(Pattern.parse(channel), limit=_limit(given), newest=True, until=_number(given, "before"))
+    exchange.run(_history(exchange, room, query))
+
+
+async def _history(exchange: Exchange, room: str, query: Query) -> None:
+    page = await _reading(exchange.context.log.read(query))
+    rows = [_history_row(room, event) for event in page.events]
+    exchange.answer(200, wire.encode(wire.History(rows)))
+
+
+def _history_row(room: str, event: Event) -> wire.HistoryMessage:
+    return wire.HistoryMessage(
+        event.id, room, event.user_id, event.event, msgspec.Raw(event.data), event.timestamp, event.seq or 0
+    )
+
+
+def channels(exchange: Exchange) -> None:
+    """Every channel that has persisted events or is in use."""
+    exchange.run(_channels(exchange))
+
+
+async def _channels(exchange: Exchange) -> None:
+    context = exchange.context
+    stored = {item.channel: item for item in await _reading(context.log.channels())}
+    subscribers = context.hub.subscribers()
+    found = []
+    for name in sorted(stored.keys() | subscribers.keys() | set(context.presence.channels())):
+        item = stored.get(name)
+        found.append(
+            wire.ChannelInfo(
+                name,
+                0 if item is None else item.events,
+                None if item is None else item.last_seq,
+                None if item is None else item.last_time,
+                subscribers.get(name, 0),
+            )
+        )
+    exchange.answer(200, wire.encode(wire.Channels(found)))
+
+
+def presence(exchange: Exchange) -> None:
+    """Who is here."""
+    channel = exchange.request.head.parameters().get("channel")
+    if not channel:
+        raise Refused("invalid_field", "`channel` is missing")
+    name = resolve_channel(channel, exchange.context.projects)
+    exchange.ok(wire.encode(wire.Users(exchange.context.presence.users(name))))
+
+
+def healthz(exchange: Exchange) -> None:
+    """Whether the log takes writes."""
+    journal = exchange.context.journal
+    if journal.failure is not None:
+        raise Refused("unavailable", f"the log has failed: {journal.failure}")
+    if exchange.context.draining:
+        raise Refused("unavailable", "the server is stopping", retry_after_s=1)
+    if not journal.accepts:
+        raise Refused("unavailable", "too much waits to be stored", retry_after_s=1)
+    exchange.ok(_OK)
+
+
+def index(exchange: Exchange) -> None:
+    """What this is, for somebody who opens it in a browser."""
+    exchange.answer(200, b"chatkit: send with POST /examples/chat/send, listen on /api/realtime\n", responses.TEXT)
+
+
+async def _reading(read: Awaitable[T]) -> T:
+    try:
+        return await read
+    except LogError as error:
+        raise Refused("unavailable", f"the log cannot be read: {error}", retry_after_s=1) from error
+
+
+def _pattern(field: str, text: str, projects: frozenset[str]) -> Pattern:
+    try:
+        return Pattern.parse(strip_project(text, projects))
+    except InvalidName as error:
+        raise Refused("invalid_topic", f"`{field}`: {error}") from None
+
+
+def _limit(given: dict[str, str]) -> int:
+    limit = _number(given, "limit")
+    if limit is None:
+        return _DEFAULT_LIMIT
+    if limit == 0:
+        raise Refused("invalid_field", "`limit` should be 1 or more")
+    return min(limit, _MAX_LIMIT)
+
+
+def _number(given: dict[str, str], field: str) -> int | None:
+    text = given.get(field)
+    if text is None or text == "":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > MAX_SEQ:
+        raise Refused("invalid_field", f"`{field}` should be a whole number, not {text[:40]!r}")
+    return int(text)
+
+
+ROUTES: Final[dict[str, dict[str, Handler]]] = {
+    "/": {"GET": index},
+    "/setup": {"POST": setup},
+    "/examples/chat/send": {"POST": send},
+    "/api/examples/chat/send": {"POST": send},
+    "/api/publish": {"POST": publish},
+    "/internal/hooks/rpc": {"POST": rpc},
+    "/api/messages": {"GET": messages},
+    "/api/v1/public/realtime/history": {"GET": history},
+    "/api/channels": {"GET": channels},
+    "/api/presence": {"GET": presence},
+    "/healthz": {"GET": healthz},
+}

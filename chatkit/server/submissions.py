@@ -1,0 +1,160 @@
+"""What a client sends, checked and made into what the log accepts. Pure: the time and fresh ids are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from .. import wire
+from ..errors import InvalidName, Refused
+from ..log.base import Submission
+from ..model import (
+    CHAT_MESSAGE,
+    MAX_EVENT_CHARS,
+    MAX_ID_CHARS,
+    MAX_SEQ,
+    MAX_USER_CHARS,
+    Event,
+    check_channel,
+    check_room,
+    check_text,
+    strip_project,
+)
+
+ANONYMOUS: Final = "anonymous"
+
+
+class Author(msgspec.Struct, frozen=True):
+    """Who is sending, and how they name things.
+
+    Attributes:
+        user_id: their identity, ``None`` when they have none.
+        projects: ids that they may append to a topic.
+    """
+
+    user_id: str | None
+    projects: frozenset[str]
+
+
+class Maker:
+    """Makes submissions.
+
+    Args:
+        now_ms: Unix time in milliseconds.
+        new_id: a fresh, ordered id.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], new_id: Callable[[], str]) -> None:
+        self._now_ms = now_ms
+        self._new_id = new_id
+
+    def message(
+        self,
+        author: Author,
+        room: str,
+        text: str,
+        *,
+        event_id: str | None = None,
+        user_id: str | None = None,
+        timestamp: int | None = None,
+        metadata: msgspec.Raw | None = None,
+    ) -> Submission:
+        """A ``chat:message`` to a room.
+
+        Raises:
+            Refused: ``invalid_field`` or ``invalid_topic``, naming the field.
+        """
+        try:
+            channel = check_room(strip_project(f"chat/{room}", author.projects)[5:] if author.projects else room)
+        except InvalidName as error:
+            raise Refused("invalid_topic", f"`roomId`: {error}") from None
+        if not text or text.isspace():
+            raise Refused("invalid_field", "`text` is empty")
+        if timestamp is not None and not 0 <= timestamp <= MAX_SEQ:
+            raise Refused("invalid_field", "`timestamp` should be Unix milliseconds")
+        event_id = self._id(event_id)
+        user = self._user(author, user_id)
+        when = self._now_ms() if timestamp is None else timestamp
+        extra = wire.checked_json(metadata, "metadata")
+        data = wire.message_data(event_id, user, text, when, None if extra is None else msgspec.Raw(extra))
+        event = Event(channel, CHAT_MESSAGE, event_id, user, when, data)
+        return Submission(event, text, derived=extra is None, timestamp_given=timestamp is not None)
+
+    def event(
+        self,
+        author: Author,
+        topic: str,
+        name: str,
+        data: msgspec.Raw,
+        *,
+        persist: bool = False,
+        event_id: str | None = None,
+        user_id: str | None = None,
+    ) -> Submission:
+        """Any event to any channel.
+
+        Raises:
+            Refused: ``invalid_field`` or ``invalid_topic``, naming the field.
+        """
+        channel = resolve_channel(topic, author.projects)
+        try:
+            check_text("event", name, MAX_EVENT_CHARS)
+        except InvalidName as error:
+            raise Refused("invalid_field", f"`event`: {error}") from None
+        if name.startswith("presence:"):
+            raise Refused("invalid_field", "`event`: names that start with 'presence:' are the server's own")
+        payload = wire.checked_json(data, "data") or b"null"
+        event_id = self._id(event_id)
+        user = self._user(author, user_id)
+        event = Event(channel, name, event_id, user, self._now_ms(), payload, None, persist)
+        return Submission(event, _text_of(payload) if persist and name == CHAT_MESSAGE else "")
+
+    def ephemeral(self, channel: str, name: str, user_id: str, data: bytes) -> Submission:
+        """An event of the server's own."""
+        return Submission(Event(channel, name, self._new_id(), user_id, self._now_ms(), data, None, persist=False))
+
+    def _id(self, given: str | None) -> str:
+        if given is None:
+            return self._new_id()
+        try:
+            return check_text("id", given, MAX_ID_CHARS)
+        except InvalidName as error:
+            raise Refused("invalid_field", f"`id`: {error}") from None
+
+    def _user(self, author: Author, given: str | None) -> str:
+        if given is None:
+            return author.user_id or ANONYMOUS
+        return checked_user(given)
+
+
+def checked_user(user_id: str) -> str:
+    """Return ``user_id`` if it may be one.
+
+    Raises:
+        Refused: ``invalid_field``.
+    """
+    try:
+        return check_text("user", user_id, MAX_USER_CHARS)
+    except InvalidName as error:
+        raise Refused("invalid_field", f"`userId`: {error}") from None
+
+
+def resolve_channel(topic: str, projects: frozenset[str]) -> str:
+    """The channel a client means by ``topic``.
+
+    Raises:
+        Refused: ``invalid_topic``.
+    """
+    try:
+        return check_channel(strip_project(topic, projects))
+    except InvalidName as error:
+        raise Refused("invalid_topic", str(error)) from None
+
+
+def _text_of(payload: bytes) -> str:
+    """The text of a message that came as an event, for the log's ``text`` column."""
+    data = wire.anything.decode(payload)
+    text = data.get("text") if isinstance(data, dict) else None
+    return text if isinstance(text, str) else ""
