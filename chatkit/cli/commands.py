@@ -1,0 +1,90 @@
+"""The commands: name, help, parameters, and the module that runs each. Loads none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+from . import options
+from .options import Argument, Option
+
+_SEND = """Send a message to a room.
+
+The text comes from the arguments, or from standard input as a whole, or with --lines line by line.
+It returns when the message is durable; a lost connection is tried again with the same id.
+
+Examples:
+
+  chatkit send general hello everybody
+
+  git log -1 | chatkit send builds --user ci
+
+  make 2>&1 | chatkit send builds --lines
+"""
+
+_TAIL = """Follow one or more channels.
+
+It starts with the newest 10 events, or where --last or --after say, and goes on with what is new.
+A lost connection is opened again and resumes where it was: nothing is missed or shown twice.
+
+Examples:
+
+  chatkit tail general
+
+  chatkit tail 'chat/*' --json | jq -r .data.text
+
+  chatkit tail general --after 0 --no-follow
+
+  chatkit tail builds --event build:done --count 1
+"""
+
+_SETUP = """Create or migrate the database; does nothing to one that is up to date.
+
+`chatkit serve` does the same by itself.
+"""
+
+_SERVE = """Run the server: HTTP and WebSocket on one port.
+
+Creates the database where there is none yet. Ctrl-C stops it after the last batch is written.
+
+Examples:
+
+  chatkit serve
+
+  chatkit serve --port 0 --ready-file url.txt --db ./chat.db
+"""
+
+
+class Command:
+    """One command.
+
+    Attributes:
+        name: as it is typed; also the module of this package whose ``run`` does it.
+        help: what it does, with examples, in Markdown.
+    """
+
+    __slots__ = ("_parameters", "help", "name")
+
+    def __init__(self, name: str, help_text: str, parameters: Sequence[Argument | Option] | None) -> None:
+        self.name, self.help, self._parameters = name, help_text, parameters
+
+    def parameters(self) -> Sequence[Argument | Option]:
+        """Its arguments and options."""
+        if self._parameters is not None:
+            return self._parameters
+        declared: Callable[[], Sequence[Argument | Option]] = import_module(f"{__package__}.{self.name}").options
+        return declared()
+
+    def run(self, **given: Any) -> int:
+        """Run it with one value for each parameter; returns the exit code."""
+        code: int = import_module(f"{__package__}.{self.name}").run(**given)
+        return code
+
+
+COMMANDS: Final = (
+    Command("setup", _SETUP, options.SETUP),
+    Command("serve", _SERVE, None),  # the server's settings say what they are
+    Command("send", _SEND, options.SEND),
+    Command("tail", _TAIL, options.TAIL),
+)

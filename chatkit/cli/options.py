@@ -1,0 +1,131 @@
+"""The options and arguments of the commands, each declared once; plain data, so that reading it loads nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+
+class Argument:
+    """Something without a name of its own on the command line.
+
+    Attributes:
+        name: the parameter of the command's function.
+        metavar: as help shows it.
+        help: a sentence.
+        many: any number; else exactly one.
+        required: at least one.
+    """
+
+    __slots__ = ("help", "many", "metavar", "name", "required")
+
+    def __init__(self, name: str, metavar: str, help_text: str, *, many: bool = False, required: bool = True) -> None:
+        self.name, self.metavar, self.help, self.many, self.required = name, metavar, help_text, many, required
+
+
+class Option:
+    """Something that is asked for by name.
+
+    Attributes:
+        name: the parameter of the command's function.
+        flags: ``("--last", "-n")``.
+        kind: ``bool`` (a switch), ``str``, ``int``, ``float``, or any type that Typer knows.
+        default: what the function gets when nothing is given.
+        help: a sentence.
+        metavar: as help shows the value.
+        env: an environment variable that stands in for the option, when it is not empty.
+    """
+
+    __slots__ = ("default", "env", "flags", "help", "kind", "metavar", "name")
+
+    def __init__(
+        self,
+        name: str,
+        flags: tuple[str, ...],
+        kind: Any,
+        default: Any,
+        help_text: str,
+        *,
+        metavar: str | None = None,
+        env: str | None = None,
+    ) -> None:
+        self.name, self.flags, self.kind, self.default = name, flags, kind, default
+        self.help, self.metavar, self.env = help_text, metavar, env
+
+
+_URL: Final = Option(
+    "url",
+    ("--url",),
+    str,
+    None,
+    "The server; by default http://127.0.0.1:8787.",
+    metavar="URL",
+    env="CHATKIT_URL",
+)
+
+SEND: Final[tuple[Argument | Option, ...]] = (
+    Argument("where", "ROOM", "A room (general) or a channel (chat/general, game/7)."),
+    Argument("words", "[TEXT]...", "The message; without it, standard input is.", many=True, required=False),
+    Option(
+        "lines", ("--lines",), bool, False, "Send each line of standard input as it arrives, in order; skip empty ones."
+    ),
+    Option(
+        "user", ("--user",), str, None, "Who sends; by default your login name.", metavar="NAME", env="CHATKIT_USER"
+    ),
+    Option(
+        "event_id",
+        ("--id",),
+        str,
+        None,
+        "The message's id: sending the same id again stores nothing new.",
+        metavar="ID",
+    ),
+    _URL,
+    Option("json_output", ("--json",), bool, False, "Print the acknowledgement, one JSON object a message."),
+    Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success."),
+    Option(
+        "timeout_s", ("--timeout",), float, 10.0, "Seconds to try before giving up on a message.", metavar="SECONDS"
+    ),
+)
+
+TAIL: Final[tuple[Argument | Option, ...]] = (
+    Argument(
+        "channels", "CHANNEL...", "Rooms, channels or patterns: general, chat/general, 'chat/*', 'game/**'.", many=True
+    ),
+    Option("last", ("--last", "-n"), int, None, "Start with the newest N events of each; by default 10.", metavar="N"),
+    Option(
+        "after", ("--after",), int, None, "Start with every event after this seq; 0 is all there is.", metavar="SEQ"
+    ),
+    Option("json_output", ("--json",), bool, False, "Print one JSON object a line."),
+    Option("no_follow", ("--no-follow",), bool, False, "Print what there is and exit."),
+    Option(
+        "events",
+        ("--event",),
+        list[str],
+        None,
+        "Only events of this name ('presence:*' works too), those that are not kept in the log included; repeatable.",
+        metavar="NAME",
+    ),
+    Option("count", ("--count",), int, None, "Exit after N events.", metavar="N"),
+    _URL,
+)
+
+SETUP: Final[tuple[Argument | Option, ...]] = (
+    Option(
+        "db",
+        ("--db",),
+        str,
+        None,
+        "The database file; by default in your data directory.",
+        metavar="PATH",
+        env="CHATKIT_DB",
+    ),
+)
+
+READY_FILE: Final = Option(
+    "ready_file",
+    ("--ready-file",),
+    str,
+    None,
+    "Write the URL to this file when the server is listening.",
+    metavar="PATH",
+)

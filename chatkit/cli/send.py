@@ -1,0 +1,103 @@
+"""``chatkit send``: one message, or every line of standard input."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+
+from ..client.endpoint import DEFAULT_URL, checked_token, default_user, parse_url
+from ..client.oneshot import send
+from ..client.sending import Receipt, channel_of, message
+from ..errors import Refused
+from .ending import UsageError
+
+#: No server takes a message of this size; reading on would only fill the memory.
+MAX_TEXT_BYTES = 16 * 2**20
+
+
+def run(
+    *,
+    where: str,
+    words: list[str],
+    lines: bool,
+    user: str | None,
+    event_id: str | None,
+    url: str | None,
+    json_output: bool,
+    quiet: bool,
+    timeout_s: float,
+) -> int:
+    """Send, and return the exit code; raises ChatkitError."""
+    if not (timeout_s > 0 and math.isfinite(timeout_s)):
+        raise UsageError("--timeout should be more than 0 seconds")
+    endpoint = parse_url(url or DEFAULT_URL)
+    token = checked_token(os.environ.get("CHATKIT_TOKEN"))
+    sender = user or default_user()
+    channel = channel_of(where)
+    if lines:
+        if words:
+            raise UsageError("--lines reads standard input; leave out the text")
+        if event_id is not None:
+            raise UsageError("--id is the id of one message; leave it out with --lines")
+        from .send_lines import run as send_lines  # noqa: PLC0415 - asyncio, which one message does without
+
+        return send_lines(
+            endpoint,
+            channel,
+            user=sender,
+            token=token,
+            timeout_s=timeout_s,
+            json_output=json_output,
+            quiet=quiet,
+        )
+    text = " ".join(words) if words else read_text()
+    post = message(channel, text, user=sender, event_id=event_id)
+    receipt = send(endpoint, post, token=token, timeout_s=timeout_s)
+    if json_output:
+        print(receipt_json(receipt), flush=True)
+    elif not quiet and sys.stdout.isatty():
+        there = "already there" if receipt.duplicate else "sent"
+        print(f"{there}: {receipt.channel} #{receipt.seq}")
+    return 0
+
+
+def read_text() -> str:
+    """Standard input as one message, without the line break at its end.
+
+    Raises:
+        UsageError: there is none, or it is not UTF-8.
+        Refused: it is larger than any server takes.
+    """
+    hint("type the message, end it with Ctrl-D")
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        raise Refused("too_large", f"the text is larger than {MAX_TEXT_BYTES >> 20} MiB")
+    return decoded(data.rstrip(b"\r\n"))
+
+
+def decoded(data: bytes) -> str:
+    """Text of standard input.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the text is not UTF-8 (byte {error.start + 1})") from None
+
+
+def hint(sentence: str) -> None:
+    """Tell a person at a terminal what the command waits for."""
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        print(f"({sentence})", file=sys.stderr, flush=True)
+
+
+def receipt_json(receipt: Receipt) -> str:
+    """The acknowledgement as one line."""
+    line: dict[str, object] = {"ok": True, "channel": receipt.channel, "id": receipt.id, "seq": receipt.seq}
+    if receipt.duplicate:
+        line["duplicate"] = True
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
