@@ -53,13 +53,13 @@ class RpcBody(msgspec.Struct):
     args: list[msgspec.Raw] = []
 
 
-class Accepted(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The answer to a send or publish that is done."""
+class Accepted(msgspec.Struct, kw_only=True, gc=False):
+    """The answer to a send or publish that is done; an ephemeral event has no ``seq``."""
 
-    ok: bool = msgspec.field(default_factory=lambda: True)  # a factory, so that omit_defaults keeps it
+    ok: bool = True
     id: str
-    seq: int | None = None
-    duplicate: bool = False
+    seq: int | msgspec.UnsetType = msgspec.UNSET
+    duplicate: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Failure(msgspec.Struct, kw_only=True):

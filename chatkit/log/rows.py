@@ -48,13 +48,14 @@ def parameters(submission: Submission, seq: int, stored_at: int) -> tuple[Any, .
         data,
         event.timestamp,
         stored_at,
-        checksum(event.id, event.channel, event.user_id, event.event, submission.text, data, event.timestamp),
+        checksum(event, submission.text),
     )
 
 
-def checksum(*columns: str | int | None) -> int:
-    """CRC-32 over what the author sent, to find a byte that flipped on the disk."""
-    return zlib.crc32("\0".join(map(str, columns)).encode())
+def checksum(event: Event, text: str) -> int:
+    """CRC-32 over everything that was sent, to find a byte that flipped on the disk."""
+    columns = f"{event.id}\0{event.channel}\0{event.user_id}\0{event.event}\0{event.timestamp}\0{text}"
+    return zlib.crc32(event.data, zlib.crc32(columns.encode()))
 
 
 def event_of(row: Sequence[Any]) -> Event:

@@ -51,11 +51,14 @@ class Writer:
         """
         persisted = [submission for submission in batch if submission.event.persist]
         try:
-            outcomes = iter(self._commit(persisted))
+            outcomes = self._commit(persisted)
         except LogFull as error:
             refusal = Refused("disk_full", str(error), retry_after_s=5)
-            outcomes = iter([refusal] * len(persisted))
-        return [next(outcomes) if submission.event.persist else Appended(None) for submission in batch]
+            outcomes = [refusal] * len(persisted)
+        if len(outcomes) == len(batch):
+            return outcomes
+        stored = iter(outcomes)
+        return [next(stored) if submission.event.persist else Appended(None) for submission in batch]
 
     def _commit(self, batch: list[Submission]) -> list[Outcome]:
         if not batch:

@@ -58,7 +58,7 @@ class Config:
         "--max-journal-bytes", 64 * 1024 * KIB, "Bytes waiting to be committed past which sends are refused with 503."
     )
     replay_page: int = _option("--replay-page", 300, "Events read from the log at a time for a replay.")
-    request_timeout_s: float = _option("--request-timeout", 10.0, "Seconds a request head, or its body, may take.")
+    request_timeout_s: float = _option("--request-timeout", 10.0, "Seconds in which a request must arrive whole.")
     idle_timeout_s: float = _option("--idle-timeout", 75.0, "Seconds an HTTP connection may wait between requests.")
     ping_interval_s: float = _option("--ping-interval", 25.0, "Seconds between keepalive pings.")
     ping_timeout_s: float = _option("--ping-timeout", 10.0, "Seconds an answer to a ping may take.")

@@ -17,7 +17,7 @@ from .hub import Hub
 from .journal import Journal
 from .presence import Presence
 from .request import HeadCache
-from .submissions import Maker
+from .submissions import Author, Maker
 from .wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Context:
         self.log = log
         self.max_connections = max_connections
         self.projects = frozenset(config.projects)
+        self.nobody = Author(None, self.projects)
         self.hub = Hub(log.head)
         self.journal = Journal(log, config.max_journal_bytes)
         self.pages = Pages(log, config.replay_page)

@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Final, cast
 
+from .. import wire
 from ..errors import Refused
+from ..log.base import Outcome, Submission
 from . import responses
 from .context import Context, logger
 from .handshake import REALTIME, accept
@@ -22,13 +24,17 @@ _MAX_PIPELINED: Final = 256
 
 
 class Exchange:
-    """One request and its answer. Answers leave in the order of the requests (RFC 9112, 9.3.2)."""
+    """One request and its answer. Answers leave in the order of the requests (RFC 9112, 9.3.2).
 
-    __slots__ = ("_answer", "_connection", "context", "request")
+    Attributes:
+        response: the answer, once there is one.
+    """
+
+    __slots__ = ("_connection", "context", "request", "response")
 
     def __init__(self, connection: HttpConnection, context: Context, request: Request) -> None:
         self._connection = connection
-        self._answer: bytes | None = None
+        self.response: bytes | None = None
         self.context = context
         self.request = request
 
@@ -56,6 +62,25 @@ class Exchange:
         """Answer that it is refused."""
         self._set(responses.refusal(error, close=not self.request.head.keep_alive, headers=headers))
 
+    def accepted(self, submission: Submission, outcome: Outcome) -> None:
+        """Answer a send or publish with what became of it."""
+        if isinstance(outcome, Refused):
+            self.refuse(outcome)
+            return
+        answer = wire.Accepted(id=submission.event.id)
+        if outcome.seq is not None:
+            answer.seq = outcome.seq
+        if outcome.duplicate:
+            answer.duplicate = True
+        self.ok(wire.encode(answer))
+
+    def emitted(self, submission: Submission, outcome: Outcome) -> None:
+        """Answer an emit."""
+        if isinstance(outcome, Refused):
+            self.refuse(outcome)
+        else:
+            self.ok(b'{"ok":true}')
+
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Answer later, from a coroutine; one that fails answers 500."""
         self.context.spawn(self._guard(work))
@@ -69,32 +94,35 @@ class Exchange:
             logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
 
-    @property
-    def is_answered(self) -> bool:
-        """Whether there is an answer."""
-        return self._answer is not None
-
-    def take(self) -> bytes:
-        """The answer, to be written."""
-        return self._answer or b""
-
-    def _set(self, answer: bytes) -> None:
-        if self._answer is None:
-            self._answer = answer
+    def _set(self, response: bytes) -> None:
+        if self.response is None:
+            self.response = response
             self._connection.flush()
 
 
 class HttpConnection(asyncio.Protocol, Timed):
     """A connection from its first byte until it closes, or becomes a :class:`Link`."""
 
-    __slots__ = ("_closing", "_context", "_exchanges", "_is_paused", "_reader", "_since_s", "_transport")
+    __slots__ = (
+        "_active",
+        "_closing",
+        "_context",
+        "_exchanges",
+        "_is_paused",
+        "_partial",
+        "_reader",
+        "_since_s",
+        "_transport",
+    )
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._exchanges: deque[Exchange] = deque()
+        self._active = False  # whether a request was read since the last tick
         self._closing = False
         self._is_paused = False
-        self._since_s = time.monotonic()
+        self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
+        self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
         self._reader = RequestReader(context.heads, config.max_head_bytes, config.max_message_bytes)
 
@@ -128,12 +156,9 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if self._reader.is_idle:
-            self._since_s = time.monotonic()
-        self._reader.feed(data)
-        self._read()
+        if not self._closing:
+            self._reader.feed(data)
+            self._read()
 
     def tick(self, now_s: float) -> float | None:
         """Close a connection that is too slow, or idle for too long."""
@@ -142,13 +167,17 @@ class HttpConnection(asyncio.Protocol, Timed):
             return None
         if self not in self._context.http:
             return None  # it is a WebSocket now
+        if self._active and not self._partial:
+            self._since_s = now_s
+        self._active = False
         waited_s = now_s - self._since_s
         if self._exchanges or self._is_paused:
             return config.request_timeout_s  # it waits for us, or is slow to take an answer, which holds little
-        limit_s = config.idle_timeout_s if self._reader.is_idle else config.request_timeout_s
+        limit_s = config.request_timeout_s if self._partial else config.idle_timeout_s
         if waited_s < limit_s:
-            return limit_s - waited_s
-        if not self._reader.is_idle:
+            # Never far ahead: a request may begin, and be slow, while this waits for an idle connection's end.
+            return min(limit_s - waited_s, config.request_timeout_s)
+        if self._partial and not self._reader.is_idle:
             late = Refused("timeout", f"the request was not complete after {config.request_timeout_s:g} s")
             self._write(responses.refusal(late, close=True))
         self._transport.close()
@@ -163,18 +192,16 @@ class HttpConnection(asyncio.Protocol, Timed):
     def flush(self) -> None:
         """Write the answers that are next in order."""
         exchanges = self._exchanges
-        while exchanges and exchanges[0].is_answered:
+        while exchanges and (response := exchanges[0].response) is not None:
             exchange = exchanges.popleft()
-            self._write(exchange.take())
+            self._write(response)
             if not exchange.request.head.keep_alive:
                 self._closing = True
                 self._transport.close()
                 return
-        if not exchanges:
-            self._since_s = time.monotonic()
-            if self._closing:
-                self._transport.close()
-                return
+        if self._closing and not exchanges:
+            self._transport.close()
+            return
         if len(exchanges) == _MAX_PIPELINED // 2:
             self._go_on()
 
@@ -196,6 +223,9 @@ class HttpConnection(asyncio.Protocol, Timed):
                 self._fail(error)
                 return
             if request is None:
+                if not self._partial and not self._reader.is_idle:
+                    self._partial = True
+                    self._since_s = time.monotonic()
                 head = self._reader.head
                 if head is not None and head.headers.get("expect", "").lower() == "100-continue":
                     self._continue(head.length)
@@ -203,6 +233,8 @@ class HttpConnection(asyncio.Protocol, Timed):
             if request.head.upgrade and request.head.path == REALTIME:
                 self._upgrade(request)
                 return
+            self._active = True
+            self._partial = False
             self._handle(request)
 
     def _continue(self, length: int | None) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ..errors import LogFailed, Refused
 from ..log.base import Log, Outcome, Submission
 
-Done = Callable[[Outcome], None]
+#: Called once, on the loop, with what was submitted and its outcome, after the event was fed to its subscribers.
+Done = Callable[[Submission, Outcome], None]
 
 
 class Journal:
@@ -42,16 +43,17 @@ class Journal:
 
         Args:
             submission: what to accept.
-            done: called once, on the loop, with the outcome, after the event was fed to its subscribers.
+            done: see :data:`Done`.
 
         Raises:
             Refused: ``unavailable``, nothing was queued: overloaded, stopping or failed.
         """
         if not self.accepts:
             raise self._refusal()
+        if not self._queue:
+            self._arrived.set()
         self._queue.append((submission, done))
         self._queued_bytes += len(submission.event.data)
-        self._arrived.set()
 
     async def run(self) -> None:
         """Commit batches until :meth:`drain`.
@@ -73,11 +75,11 @@ class Journal:
             except LogFailed as error:
                 self.failure = error
                 waiting, self._queue = batch + self._queue, []
-                for _, done in waiting:
-                    done(self._refusal())
+                for submission, done in waiting:
+                    done(submission, self._refusal())
                 raise
-            for (_, done), outcome in zip(batch, outcomes, strict=True):
-                done(outcome)
+            for (submission, done), outcome in zip(batch, outcomes, strict=True):
+                done(submission, outcome)
 
     def drain(self) -> None:
         """Take no more; :meth:`run` returns when what was taken is committed. Idempotent."""

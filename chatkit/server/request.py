@@ -215,6 +215,8 @@ class RequestReader:
         """
         head = self.head
         if head is None:
+            if not self._buffer:
+                return None
             head = self._read_head()
             if head is None:
                 return None
@@ -232,10 +234,11 @@ class RequestReader:
 
     def _read_head(self) -> Head | None:
         buffer = self._buffer
-        if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: one empty line before a request line is to be ignored
-            buffer = self._buffer = buffer[2:]
         end = buffer.find(b"\r\n\r\n", 0, self._max_head)
-        if end < 0:
+        if end <= 0:
+            if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line are to be ignored
+                self._buffer = buffer.lstrip(b"\r\n")
+                return self._read_head()
             if len(buffer) >= self._max_head:
                 raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
             if buffer and not _TOKEN.match(buffer):

@@ -18,21 +18,38 @@ _REASONS: Final = {status.value: status.phrase for status in http.HTTPStatus}
 
 
 class _Clock:
-    """The Date field (RFC 9110, 6.6.1), formatted once a second."""
+    """The Date field (RFC 9110, 6.6.1), formatted once a second, and the head of the commonest answer with it."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._field = b""
+        self._until_s = 0.0
+        self._date = b""
+        self._ok = b""
 
-    def field(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._field = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
-        return self._field
+    def _format(self, now_s: float) -> None:
+        second = int(now_s)
+        self._until_s = second + 1.0
+        self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+        self._ok = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self._date + b"Content-Length: "
+
+    def date(self) -> bytes:
+        """The Date field."""
+        now_s = time.time()
+        if not self._until_s - 1.0 <= now_s < self._until_s:
+            self._format(now_s)
+        return self._date
+
+    def ok(self, body: bytes) -> bytes:
+        """A 200 with JSON."""
+        now_s = time.time()
+        if not self._until_s - 1.0 <= now_s < self._until_s:
+            self._format(now_s)
+        return b"%b%d\r\n\r\n%b" % (self._ok, len(body), body)
 
 
 _clock = _Clock()
+
+#: 200 with a JSON body: what a send is answered with, so it takes the short way.
+ok = _clock.ok
 
 
 def response(
@@ -61,18 +78,9 @@ def response(
         _REASONS.get(status, "").encode(),
         content_type.encode(),
         len(body),
-        _clock.field(),
+        _clock.date(),
         extra.encode(),
         b"" if head_only else body,
-    )
-
-
-def ok(body: bytes) -> bytes:
-    """200 with a JSON body: what a send is answered with, so it takes the short way."""
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
-        len(body),
-        _clock.field(),
-        body,
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from .. import wire
 from ..errors import InvalidName, LogError, Refused
-from ..log.base import Outcome, Query, Submission
+from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from . import responses
 from .submissions import Author, resolve_channel
@@ -75,29 +74,15 @@ def rpc(exchange: Exchange) -> None:
     name = wire.decode_with(wire.rpc_string, bytes(body.args[0]), "event in `args`")
     topic = wire.decode_with(wire.rpc_string, bytes(body.args[2]), "channel in `args`")
     submission = exchange.context.maker.event(_author(exchange), topic, name, body.args[1])
-    exchange.context.journal.submit(submission, partial(_emitted, exchange))
+    exchange.context.journal.submit(submission, exchange.emitted)
 
 
 def _submit(exchange: Exchange, submission: Submission) -> None:
-    exchange.context.journal.submit(submission, partial(_accepted, exchange, submission.event.id))
-
-
-def _accepted(exchange: Exchange, event_id: str, outcome: Outcome) -> None:
-    if isinstance(outcome, Refused):
-        exchange.refuse(outcome)
-    else:
-        exchange.ok(wire.encode(wire.Accepted(id=event_id, seq=outcome.seq, duplicate=outcome.duplicate)))
-
-
-def _emitted(exchange: Exchange, outcome: Outcome) -> None:
-    if isinstance(outcome, Refused):
-        exchange.refuse(outcome)
-    else:
-        exchange.ok(_OK)
+    exchange.context.journal.submit(submission, exchange.accepted)
 
 
 def _author(exchange: Exchange) -> Author:
-    return Author(None, exchange.context.projects)
+    return exchange.context.nobody
 
 
 def _json_body(exchange: Exchange) -> bytes:

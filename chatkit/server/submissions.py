@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from .. import wire
 from ..errors import InvalidName, Refused
 from ..log.base import Submission
 from ..model import (
+    CHAT,
     CHAT_MESSAGE,
     MAX_EVENT_CHARS,
     MAX_ID_CHARS,
@@ -66,10 +68,7 @@ class Maker:
         Raises:
             Refused: ``invalid_field`` or ``invalid_topic``, naming the field.
         """
-        try:
-            channel = check_room(strip_project(f"chat/{room}", author.projects)[5:] if author.projects else room)
-        except InvalidName as error:
-            raise Refused("invalid_topic", f"`roomId`: {error}") from None
+        channel = _room_channel(room, author.projects)
         if not text or text.isspace():
             raise Refused("invalid_field", "`text` is empty")
         if timestamp is not None and not 0 <= timestamp <= MAX_SEQ:
@@ -127,6 +126,15 @@ class Maker:
         if given is None:
             return author.user_id or ANONYMOUS
         return checked_user(given)
+
+
+@lru_cache(maxsize=4096)
+def _room_channel(room: str, projects: frozenset[str]) -> str:
+    """The channel of a room as a client names it; remembered, since rooms come again."""
+    try:
+        return check_room(strip_project(f"{CHAT}/{room}", projects).partition("/")[2])
+    except InvalidName as error:
+        raise Refused("invalid_topic", f"`roomId`: {error}") from None
 
 
 def checked_user(user_id: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -337,9 +336,10 @@ class Link(asyncio.Protocol, Timed):
         )
 
     def _submit(self, submission: Submission) -> None:
-        self._context.journal.submit(submission, partial(self._done, submission.event.id))
+        self._context.journal.submit(submission, self._done)
 
-    def _done(self, event_id: str, outcome: Outcome) -> None:
+    def _done(self, submission: Submission, outcome: Outcome) -> None:
+        event_id = submission.event.id
         if isinstance(outcome, Refused):
             self.send(wire.ErrorFrame(outcome.code, outcome.message, event_id))
         else:
@@ -397,5 +397,5 @@ def _discard(data: bytes) -> None:
     """A write to a connection that is closing."""
 
 
-def _ignore(outcome: Outcome) -> None:
+def _ignore(submission: Submission, outcome: Outcome) -> None:
     """Nobody waits for this one."""
