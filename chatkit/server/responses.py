@@ -73,11 +73,11 @@ def response(
     extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) if headers else ""
     if close:
         extra += "Connection: close\r\n"
-    return b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+    if status != http.HTTPStatus.NOT_MODIFIED:  # RFC 9110, 15.4.5: it says nothing about a body that it has not
+        extra += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
         status,
         _REASONS.get(status, "").encode(),
-        content_type.encode(),
-        len(body),
         _clock.date(),
         extra.encode(),
         b"" if head_only else body,

@@ -11,7 +11,9 @@ from .. import wire
 from ..errors import InvalidName, LogError, Refused
 from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
+from ..web import assets
 from . import responses
+from .pages import page
 from .submissions import Author, resolve_channel
 
 if TYPE_CHECKING:
@@ -199,11 +201,6 @@ def healthz(exchange: Exchange) -> None:
     exchange.ok(_OK)
 
 
-def index(exchange: Exchange) -> None:
-    """What this is, for somebody who opens it in a browser."""
-    exchange.answer(200, b"chatkit: send with POST /examples/chat/send, listen on /api/realtime\n", responses.TEXT)
-
-
 async def _reading(read: Awaitable[T]) -> T:
     try:
         return await read
@@ -237,7 +234,6 @@ def _number(given: dict[str, str], field: str) -> int | None:
 
 
 ROUTES: Final[dict[str, dict[str, Handler]]] = {
-    "/": {"GET": index},
     "/setup": {"POST": setup},
     "/examples/chat/send": {"POST": send},
     "/api/examples/chat/send": {"POST": send},
@@ -248,4 +244,5 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
     "/healthz": {"GET": healthz},
+    **{path: {"GET": page} for path in assets()},
 }
