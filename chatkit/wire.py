@@ -361,23 +361,22 @@ failure: Final = msgspec.json.Decoder(Failure)
 anything: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
-def checked_json(raw: msgspec.Raw | None, field: str) -> bytes | None:
+def checked_json(raw: msgspec.Raw, field: str) -> bytes:
     """The bytes of ``raw`` on one line, after the checks that msgspec.Raw leaves out.
 
-    A raw value is not decoded, so an escape of half a surrogate pair would reach every subscriber's parser; and
-    one with line breaks would be several lines of a stream.
+    A raw value is not decoded, so bytes that are no UTF-8, or an escape of half a surrogate pair, would reach every
+    subscriber's parser; and a value with line breaks would be several lines of a stream.
 
     Raises:
         Refused: ``invalid_json``.
     """
-    if raw is None:
-        return None
     value = bytes(raw)
-    if b"\\u" in value:
-        try:
+    try:
+        value.decode()
+        if b"\\u" in value:
             anything.decode(value)
-        except msgspec.DecodeError as error:
-            raise Refused("invalid_json", f"`{field}` is not JSON: {error}") from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise Refused("invalid_json", f"`{field}` is not JSON in UTF-8: {error}") from None
     if b"\n" in value or b"\r" in value:
         return msgspec.json.format(value, indent=-1)
     return value
