@@ -32,6 +32,7 @@ _MAX_LIMIT: Final = 1000
 
 def setup(exchange: Exchange) -> None:
     """The tables exist since the server opened its log: creating them again changes nothing."""
+    _json_body(exchange)
     exchange.ok(_OK)
 
 
@@ -88,7 +89,7 @@ def _author(exchange: Exchange) -> Author:
 
 def _json_body(exchange: Exchange) -> bytes:
     request = exchange.request
-    if not request.head.is_json:
+    if request.body and not request.head.is_json:
         raise Refused("unsupported_media_type", "the content type should be application/json")
     return request.body
 

@@ -61,7 +61,7 @@ class Maker:
         event_id: str | None = None,
         user_id: str | None = None,
         timestamp: int | None = None,
-        metadata: msgspec.Raw | None = None,
+        metadata: msgspec.Raw = wire.NULL,
     ) -> Submission:
         """A ``chat:message`` to a room.
 
@@ -76,10 +76,11 @@ class Maker:
         event_id = self._new_id() if event_id is None else checked_id(event_id)
         user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
         when = self._now_ms() if timestamp is None else timestamp
-        extra = None if metadata is None else wire.checked_json(metadata, "metadata")
-        data = wire.message_data(event_id, user, text, when, None if extra is None else msgspec.Raw(extra))
+        extra = b"null" if metadata is wire.NULL else wire.checked_json(metadata, "metadata")
+        derived = extra == b"null"
+        data = wire.message_data(event_id, user, text, when, None if derived else msgspec.Raw(extra))
         event = Event(channel, CHAT_MESSAGE, event_id, user, when, data)
-        return Submission(event, text, derived=extra is None, timestamp_given=timestamp is not None)
+        return Submission(event, text, derived=derived, timestamp_given=timestamp is not None)
 
     def event(
         self,
