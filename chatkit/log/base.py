@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import Refused
+from ..errors import LogFailed, Refused
 from ..model import MAX_SEQ, Event, Pattern
+from .maintenance.pruning import Plan
 
 
 class Submission(msgspec.Struct, gc=False):
@@ -56,6 +57,8 @@ class Query(msgspec.Struct, frozen=True):
         until: only an earlier Unix time in milliseconds.
         user: only this author.
         event: only events of this name.
+        max_bytes: end the page with the event that takes its texts and data past so many bytes; a page has at least
+            one event where there is one.
     """
 
     pattern: Pattern | None = None
@@ -67,6 +70,7 @@ class Query(msgspec.Struct, frozen=True):
     until: int | None = None
     user: str | None = None
     event: str | None = None
+    max_bytes: int | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -93,6 +97,7 @@ class ChannelStats(msgspec.Struct, frozen=True):
 
 
 Listener = Callable[[list[Event]], None]
+Failed = Callable[[LogFailed], None]
 
 
 class Log(ABC):
@@ -112,10 +117,10 @@ class Log(ABC):
     floor: int
 
     @abstractmethod
-    def listen(self, listener: Listener) -> None:
-        """Set the one reader of the feed.
+    def listen(self, listener: Listener, failed: Failed | None = None) -> None:
+        """Set the one reader of the feed, and who is told when the log fails between two batches.
 
-        It is called on the event loop with every accepted batch, in commit order, ephemeral events in their places
+        The listener is called on the event loop with every accepted batch, in commit order, ephemeral events in their places
         among the persisted ones, before :meth:`append` returns to whoever appended it. It must not raise.
         """
 
@@ -140,6 +145,29 @@ class Log(ABC):
 
         Raises:
             LogError: the page cannot be read.
+        """
+
+    @abstractmethod
+    async def start_of_last(self, pattern: Pattern, count: int) -> int:
+        """The position after which there are the newest ``count`` events of ``pattern``, or all where there are fewer.
+
+        Raises:
+            LogError: it cannot be read.
+        """
+
+    @abstractmethod
+    async def prune(self, plan: Plan, progress: Callable[[int], None] | None = None) -> int:
+        """Remove the oldest events, in steps between which appends go on; :attr:`floor` moves with each step.
+
+        Args:
+            plan: what is to go.
+            progress: called on the loop after each step, with how many are gone.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            LogError: it could not go on; what was removed before is gone.
         """
 
     @abstractmethod

@@ -15,6 +15,9 @@ COLUMNS: Final = "seq, id, channel, room_id, user_id, event, text, data, created
 _WIDTH: Final = COLUMNS.count(",") + 1
 _SELECT: Final = "SELECT seq, id, channel, user_id, event, text, data, created_at FROM messages"
 
+#: Places in a row of :func:`select`.
+TEXT, DATA = 5, 6
+
 #: Rows of one INSERT statement at most: 11 columns of it stay far below SQLite's 32,766 parameters.
 MAX_ROWS: Final = 256
 
@@ -87,6 +90,16 @@ def select(query: Query) -> tuple[str, list[Any]]:
     values.append(query.limit)
     order = "DESC" if query.newest else "ASC"
     return f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?", values
+
+
+def select_positions(pattern: Pattern, upto: int) -> tuple[str, list[Any]]:
+    """The statement that reads position and channel, newest first; its channels may be more than the pattern's."""
+    conditions = [("seq <= ?", upto), *_channel_conditions(pattern)]
+    where = " AND ".join(condition for condition, _ in conditions)
+    return (
+        f"SELECT seq, channel FROM messages WHERE {where} ORDER BY seq DESC",
+        [value for _, value in conditions],
+    )
 
 
 def select_ids(count: int) -> str:

@@ -7,18 +7,22 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-import aiosqlite
-
-from ..errors import LogFailed
-from ..model import Event
+from ..errors import LogError, LogFailed
+from ..model import Event, Pattern
 from . import rows, setup
-from .base import Appended, ChannelStats, Listener, Log, Outcome, Page, Query, Submission
+from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Query, Submission
+from .checkpoint import BUSY_BYTES, IDLE_BYTES, Checkpointer
 from .lock import FileLock
+from .maintenance.pruning import Plan, Pruner, last_to_go
+from .reader import Reader
 from .writer import Writer
 
 R = TypeVar("R")
+
+#: How long no batch must have come for a checkpoint to use the pause.
+_PAUSE_S: Final = 0.05
 
 _CHANNELS = """
 SELECT m.channel, events, last_seq, created_at
@@ -40,9 +44,12 @@ class SqliteLog(Log):
         self._lock = FileLock(path)
         self._thread = ThreadPoolExecutor(1, "chatkit-log-writer")
         self._writer: Writer | None = None
-        self._reader: aiosqlite.Connection | None = None
+        self._reader: Reader | None = None
         self._listener: Listener = _nobody
+        self._on_failure: Failed | None = None
         self._failed: LogFailed | None = None
+        self._appended = 0
+        self._checkpoint: asyncio.TimerHandle | asyncio.Future[None] | None = None
 
     @classmethod
     async def open(cls, path: Path, durability: setup.Durability = "full") -> SqliteLog:
@@ -56,16 +63,22 @@ class SqliteLog(Log):
         try:
             writer = await log._in_thread(Writer, path, durability)
             log._writer = writer
-            log._reader = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
-            await log._reader.execute("PRAGMA query_only = ON")
+            reader = Reader(path)
+            await reader
+            log._reader = reader
         except sqlite3.Error as error:
             await log.close()
             raise setup.unusable(path, error) from error
         log.epoch, log.head, log.floor = writer.epoch, writer.head, writer.floor
         return log
 
-    def listen(self, listener: Listener) -> None:
-        self._listener = listener
+    @property
+    def wal(self) -> Checkpointer | None:
+        """What is known about the write-ahead log; ``None`` when the log is closed."""
+        return None if self._writer is None else self._writer.wal
+
+    def listen(self, listener: Listener, failed: Failed | None = None) -> None:
+        self._listener, self._on_failure = listener, failed
 
     async def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         assert self._writer is not None  # noqa: S101 - open() sets it
@@ -79,6 +92,9 @@ class SqliteLog(Log):
                 self._failed = error
                 raise
             self.head = self._writer.head
+            self._appended += 1
+            if self._writer.wal.since_bytes >= IDLE_BYTES and self._checkpoint is None:
+                self._plan_checkpoint(self._writer)
         else:
             outcomes = [Appended(None)] * len(batch)
         accepted = [
@@ -95,12 +111,10 @@ class SqliteLog(Log):
         if query.limit <= 0:
             return Page([], query.after, more=False)
         head = self.head  # before the read: what is committed meanwhile may be missing from it
-        sql, values = rows.select(query)
         try:
-            found = list(await self._reader.execute_fetchall(sql, values))
+            found, more = await self._reader.page(query)
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
-        more = len(found) == query.limit
         if query.newest:
             found.reverse()
         oldest_only = more and not query.newest
@@ -117,15 +131,86 @@ class SqliteLog(Log):
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
 
+    async def start_of_last(self, pattern: Pattern, count: int) -> int:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        try:
+            return await self._reader.start_of_last(pattern, count, self.head)
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+
+    async def prune(self, plan: Plan, progress: Callable[[int], None] | None = None) -> int:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        try:
+            upto = await self._reader.call(last_to_go, plan)
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+        pruner, removed, done = Pruner(upto, plan.before_ms), 0, not upto
+        while not done:
+            if self._failed is not None:
+                raise self._failed
+            if self._writer is None:
+                raise LogError(f"{self.path} was closed before all was removed")
+            try:
+                step = await self._in_thread(self._writer.prune, pruner)
+            except LogFailed as error:
+                self._fail(error)
+                raise
+            removed, done = removed + step.removed, step.done
+            self.floor = step.floor
+            if self._writer is not None and self._checkpoint is None:
+                self._plan_checkpoint(self._writer)
+            if progress is not None:
+                progress(removed)
+        return removed
+
     async def close(self) -> None:
+        if isinstance(self._checkpoint, asyncio.TimerHandle):
+            self._checkpoint.cancel()
         reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        if writer is not None and self._failed is not None:  # first, so that closing it checkpoints nothing
+            await self._in_thread(writer.abandon)
+            writer = None
         if reader is not None:
             await reader.close()
-        writer, self._writer = self._writer, None
         if writer is not None:  # last, so that its checkpoint meets no reader
             await self._in_thread(writer.close)
         self._thread.shutdown()
         self._lock.release()
+
+    # ------------------------------------------------------------------------------------------- checkpoints
+
+    def _plan_checkpoint(self, writer: Writer) -> None:
+        """Checkpoint now if too much has piled up, else in the next pause."""
+        if writer.wal.since_bytes >= BUSY_BYTES:
+            self._start_checkpoint(writer)
+        else:
+            loop = asyncio.get_running_loop()
+            self._checkpoint = loop.call_later(_PAUSE_S, self._look_for_pause, writer, self._appended)
+
+    def _look_for_pause(self, writer: Writer, appended: int) -> None:
+        self._checkpoint = None
+        if self._writer is None or writer.wal.since_bytes < IDLE_BYTES:
+            return
+        if self._appended == appended:
+            self._start_checkpoint(writer)
+        else:
+            self._plan_checkpoint(writer)
+
+    def _start_checkpoint(self, writer: Writer) -> None:
+        self._checkpoint = self._in_thread(writer.checkpoint)
+        self._checkpoint.add_done_callback(self._checkpointed)
+
+    def _checkpointed(self, done: asyncio.Future[None]) -> None:
+        self._checkpoint = None
+        if not done.cancelled() and isinstance(error := done.exception(), LogFailed):
+            self._fail(error)
+
+    def _fail(self, error: LogFailed) -> None:
+        if self._failed is None:
+            self._failed = error
+            if self._on_failure is not None:
+                self._on_failure(error)
 
     def _in_thread(self, function: Callable[..., R], *args: object) -> asyncio.Future[R]:
         return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
