@@ -10,7 +10,6 @@ from .peers import ChatkitFull, ChatkitNormal
 from .peers.base import Peer
 from .scenarios import Figures, Plan, command_line, fan_out, idle
 
-
 DISTURBED_PERCENT = 20  # of a CPU, used by other programs
 
 
