@@ -22,7 +22,7 @@ from .wheel import TimerWheel
 
 if TYPE_CHECKING:
     from .http import HttpConnection
-    from .websocket import Link
+    from .outlet import Outlet
 
 logger = logging.getLogger("chatkit.server")
 
@@ -32,7 +32,7 @@ class Context:
 
     Attributes:
         http: open connections that speak HTTP.
-        links: open WebSocket connections.
+        links: open connections that events leave by, WebSockets most of them.
         draining: whether the server is stopping.
     """
 
@@ -50,7 +50,7 @@ class Context:
         self.heads = HeadCache(config.max_head_fields)
         self.wheel = TimerWheel()
         self.http: set[HttpConnection] = set()
-        self.links: set[Link] = set()
+        self.links: set[Outlet] = set()
         self.draining = False
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,7 +60,7 @@ class Context:
         """Whether one more connection would be over the limit."""
         return len(self.http) + len(self.links) >= self.max_connections
 
-    def forget(self, connection: HttpConnection | Link) -> None:
+    def forget(self, connection: HttpConnection | Outlet) -> None:
         """A connection is closed, or has become another kind. Idempotent."""
         self.http.discard(connection)
         self.links.discard(connection)

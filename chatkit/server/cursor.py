@@ -18,7 +18,7 @@ from .hub import Group, Hub
 from .subscription import State, Subscription
 
 if TYPE_CHECKING:
-    from .websocket import Link
+    from .outlet import Outlet
 
 _PAGES_KEPT: Final = 64
 
@@ -84,7 +84,7 @@ class Pages:
         self._kept.clear()
 
 
-async def catch_up(link: Link, hub: Hub, pages: Pages) -> None:
+async def catch_up(link: Outlet, hub: Hub, pages: Pages) -> None:
     """Take every subscription of ``link`` that is not live to the head, then make it live.
 
     Runs as the connection's only task, and only while there is something to catch up with. It waits whenever the
@@ -97,7 +97,7 @@ async def catch_up(link: Link, hub: Hub, pages: Pages) -> None:
                 await _step(link, subscription, hub, pages)
 
 
-async def _step(link: Link, subscription: Subscription, hub: Hub, pages: Pages) -> None:
+async def _step(link: Outlet, subscription: Subscription, hub: Hub, pages: Pages) -> None:
     """One page further, or live."""
     if subscription.position < hub.recent.floor:
         page = await pages.read(subscription.topic.pattern, subscription.position)
@@ -123,7 +123,7 @@ async def _step(link: Link, subscription: Subscription, hub: Hub, pages: Pages) 
             link.write(text_frame(wire.encode(wire.Live(subscription.topic.name, position))))
 
 
-def _write(link: Link, subscription: Subscription, page: SharedPage, hub: Hub) -> None:
+def _write(link: Outlet, subscription: Subscription, page: SharedPage, hub: Hub) -> None:
     if subscription.is_plain:
         if page.events:
             link.write(page.frames(subscription.topic))

@@ -14,7 +14,7 @@ from .frames import text_frame
 from .subscription import State, Subscription
 
 if TYPE_CHECKING:
-    from .websocket import Link
+    from .outlet import Outlet
 
 #: How much of the end of the log stays in memory, for cursors to join the live set without missing a step.
 _RECENT_EVENTS: Final = 4096
@@ -120,7 +120,7 @@ class Hub:
         self.counters = Counters()
         self._channels: dict[str, dict[Topic, Group]] = {}
         self._patterns: dict[Topic, Group] = {}
-        self._over_limit: list[Link] = []
+        self._over_limit: list[Outlet] = []
 
     def deliver(self, events: list[Event]) -> None:
         """Hand one batch out; the listener of the log."""
@@ -159,7 +159,7 @@ class Hub:
         if group.behind:
             self.counters.ephemeral_skipped += group.behind * sum(event.seq is None for event in events)
 
-    def over_limit(self, link: Link) -> None:
+    def over_limit(self, link: Outlet) -> None:
         """Note that a connection's queue is over its limit; acted upon when the batch is out."""
         self._over_limit.append(link)
 
