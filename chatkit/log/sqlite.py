@@ -140,28 +140,34 @@ class SqliteLog(Log):
 
     async def prune(self, plan: Plan, progress: Callable[[int], None] | None = None) -> int:
         assert self._reader is not None  # noqa: S101 - open() sets it
+        removed = 0
         try:
-            upto = await self._reader.call(last_to_go, plan)
-        except sqlite3.Error as error:
+            pruner = Pruner(await self._reader.call(last_to_go, plan), plan.before_ms)
+            while (reader := self._reader) is not None and (writer := self._writer) is not None:
+                if self._failed is not None:
+                    raise self._failed
+                upto = await reader.call(pruner.next, self.floor)
+                if upto <= self.floor:
+                    return removed
+                # Before they go: a cursor that has read a page without them must find that they are not kept.
+                self.floor = upto
+                try:
+                    gone, taken_s = await self._in_thread(writer.prune, upto)
+                except LogError:
+                    self.floor = writer.floor
+                    raise
+                pruner.took(taken_s)
+                removed += gone
+                if self._checkpoint is None and writer.wal.since_bytes >= IDLE_BYTES:
+                    self._plan_checkpoint(writer)
+                if progress is not None:
+                    progress(removed)
+        except LogFailed as error:
+            self._fail(error)
+            raise
+        except (sqlite3.Error, ValueError) as error:  # aiosqlite says ValueError of a connection that was closed
             raise setup.unusable(self.path, error) from error
-        pruner, removed, done = Pruner(upto, plan.before_ms), 0, not upto
-        while not done:
-            if self._failed is not None:
-                raise self._failed
-            if self._writer is None:
-                raise LogError(f"{self.path} was closed before all was removed")
-            try:
-                step = await self._in_thread(self._writer.prune, pruner)
-            except LogFailed as error:
-                self._fail(error)
-                raise
-            removed, done = removed + step.removed, step.done
-            self.floor = step.floor
-            if self._writer is not None and self._checkpoint is None:
-                self._plan_checkpoint(self._writer)
-            if progress is not None:
-                progress(removed)
-        return removed
+        raise LogError(f"{self.path} was closed before all was removed")
 
     async def close(self) -> None:
         if isinstance(self._checkpoint, asyncio.TimerHandle):

@@ -16,7 +16,7 @@ from ..errors import LogBusy, LogError, LogFailed, LogFull, Refused
 from . import opening, room, rows, setup
 from .base import Appended, Outcome, Submission
 from .checkpoint import COMMIT_BYTES, ROW_BYTES, Checkpointer, described
-from .maintenance.pruning import Pruner, Step
+from .maintenance.pruning import remove
 
 logger = logging.getLogger("chatkit.log")
 
@@ -184,19 +184,19 @@ class Writer:
         """Bring the WAL back into the file; see :meth:`Checkpointer.checkpoint`."""
         self.wal.checkpoint()
 
-    def prune(self, pruner: Pruner) -> Step:
-        """One step.
+    def prune(self, upto: int) -> tuple[int, float]:
+        """One step; see :func:`~chatkit.log.maintenance.pruning.remove`.
 
         Raises:
             LogError: nothing was removed.
         """
         try:
-            step = pruner.step(self._run, self.floor)
+            removed, taken_s = remove(self._run, upto)
         except sqlite3.Error as error:
             raise self._failed(error) from error
-        self.floor = step.floor
-        self.wal.since_bytes += COMMIT_BYTES + step.removed * 2 * ROW_BYTES
-        return step
+        self.floor = upto
+        self.wal.since_bytes += COMMIT_BYTES + removed * 2 * ROW_BYTES
+        return removed, taken_s
 
     def close(self) -> None:
         """Checkpoint the whole WAL into the file and close it."""

@@ -72,7 +72,7 @@ async def serve(config: Config, started: Started) -> None:
     log = await SqliteLog.open(path, config.durability)
     try:
         context = Context(config, log, _max_connections(config))
-        log.listen(context.hub.deliver)
+        log.listen(context.hub.deliver, context.journal.fail)
         await _serve(context, path, prepared.created, started)
     finally:
         await log.close()

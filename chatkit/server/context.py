@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Coroutine
@@ -12,6 +13,7 @@ import uuid_utils
 
 from ..log.base import Log
 from .config import Config
+from .counters import Counters
 from .cursor import Pages
 from .hub import Hub
 from .journal import Journal
@@ -33,6 +35,9 @@ class Context:
     Attributes:
         http: open connections that speak HTTP.
         links: open connections that events leave by, WebSockets most of them.
+        counters: what the connections have seen.
+        started_s: when the server started, in Unix seconds.
+        numbers: one for each new connection.
         draining: whether the server is stopping.
     """
 
@@ -51,6 +56,9 @@ class Context:
         self.wheel = TimerWheel()
         self.http: set[HttpConnection] = set()
         self.links: set[Outlet] = set()
+        self.counters = Counters()
+        self.started_s = time.time()
+        self.numbers = itertools.count(1)
         self.draining = False
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,6 +90,7 @@ class Context:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            self.counters.errors += 1
             logger.error("a task failed", exc_info=error)
 
     async def cancel_tasks(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 from .. import wire
@@ -21,6 +21,10 @@ from .wheel import Timed
 
 #: Requests of one connection that may wait for their answers before it is read no further.
 _MAX_PIPELINED: Final = 256
+
+#: How long a client that is refused may go on sending. Closing while its bytes arrive would reset the connection, and
+#: the answer with it (RFC 9112, 9.6).
+_LINGER_S: Final = 2.0
 
 
 class Exchange:
@@ -64,7 +68,9 @@ class Exchange:
 
     def refuse(self, error: Refused, headers: dict[str, str] | None = None) -> None:
         """Answer that it is refused."""
-        self._set(responses.refusal(error, close=not self.request.head.keep_alive, headers=headers))
+        self.context.counters.refuse(error)
+        head = self.request.head
+        self._set(responses.refusal(error, close=not head.keep_alive, headers=headers, head_only=head.method == "HEAD"))
 
     def accepted(self, submission: Submission, outcome: Outcome) -> None:
         """Answer a send or publish with what became of it."""
@@ -75,6 +81,7 @@ class Exchange:
         if outcome.seq is not None:
             answer.seq = outcome.seq
         if outcome.duplicate:
+            self.context.counters.duplicates += 1
             answer.duplicate = True
         self.ok(wire.encode(answer))
 
@@ -98,6 +105,14 @@ class Exchange:
             logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
 
+    def become(self, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
+        """Answer with whatever ``make`` writes, from now on and for as long as the connection lives.
+
+        Raises:
+            Refused: an earlier request is not answered yet.
+        """
+        self._connection.become(self, make)
+
     def _set(self, response: bytes) -> None:
         if self.response is None:
             self.response = response
@@ -111,13 +126,16 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_active",
         "_closing",
         "_context",
+        "_ended",
         "_exchanges",
+        "_is_held",
         "_is_paused",
         "_last_words",
         "_partial",
         "_reader",
         "_since_s",
         "_transport",
+        "number",
     )
 
     def __init__(self, context: Context) -> None:
@@ -125,6 +143,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
         self._closing = False
+        self._ended = False  # whether the client will send no more
+        self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
         self._is_paused = False
         self._last_words = b""  # what is written after the last answer
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
@@ -135,6 +155,8 @@ class HttpConnection(asyncio.Protocol, Timed):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         context = self._context
+        context.counters.connections += 1
+        self.number = next(context.numbers)
         if context.is_full or context.draining:
             why = "stopping" if context.draining else f"serving {context.max_connections} connections, its limit"
             self._closing = True
@@ -150,8 +172,9 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     def eof_received(self) -> bool:
         """Answer what was asked, then close."""
-        self._closing = True
-        return bool(self._exchanges)
+        self._ended = True
+        self.flush()
+        return True
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -173,6 +196,9 @@ class HttpConnection(asyncio.Protocol, Timed):
             return None
         if self not in self._context.http:
             return None  # it is a WebSocket now
+        if self._closing and not self._exchanges:
+            self._transport.close()
+            return None
         if self._active and not self._partial:
             self._since_s = now_s
         self._active = False
@@ -203,12 +229,29 @@ class HttpConnection(asyncio.Protocol, Timed):
             if not exchange.request.head.keep_alive:
                 exchanges.clear()
                 self._closing = True
-        if self._closing:
-            if not exchanges:
-                self._write(self._last_words)
-                self._transport.close()
-        elif len(exchanges) == _MAX_PIPELINED // 2:
+        if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2:
+            self._is_held = False
             self._go_on()
+        if not exchanges:
+            if self._closing:
+                self._hang_up()
+            elif self._ended and self._reader.is_idle:
+                self._closing = True
+                self._hang_up()
+            elif self._ended:
+                self._fail(Refused("bad_request", "the request ended before it was whole"))
+
+    def _hang_up(self) -> None:
+        """Close, after the last words."""
+        words, self._last_words = self._last_words, b""
+        if words:
+            self._write(words)
+        if not words or self._ended or self._transport.is_closing():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._context.wheel.add(self, _LINGER_S)
 
     def _go_on(self) -> None:
         """Read again after a pause."""
@@ -221,6 +264,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         reader, exchanges = self._reader, self._exchanges
         while not self._closing and not self._is_paused:
             if len(exchanges) >= _MAX_PIPELINED:
+                self._is_held = True
                 self._transport.pause_reading()
                 return
             try:
@@ -237,6 +281,7 @@ class HttpConnection(asyncio.Protocol, Timed):
                 return
             self._active = True
             self._partial = False
+            self._closing = not head.keep_alive  # what follows such a request is not carried out
             exchange = Exchange(self, self._context, request)
             exchanges.append(exchange)
             try:
@@ -267,6 +312,16 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._last_words = responses.refusal(error, close=True)
         self.flush()
 
+    def become(self, exchange: Exchange, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
+        """Hand the connection over to another protocol, which answers the one request that is left."""
+        if self._exchanges[0] is not exchange:
+            raise Refused("bad_request", "a request for a stream may not be pipelined")
+        self._exchanges.clear()
+        self._closing = True
+        self._context.http.discard(self)
+        if not self._transport.is_closing():
+            self._transport.set_protocol(make(self._transport, self.number))
+
     def _upgrade(self, request: Request) -> None:
         if self._exchanges:
             self._fail(Refused("bad_request", "a WebSocket handshake may not be pipelined"))
@@ -283,7 +338,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         context, transport, rest = self._context, self._transport, self._reader.buffered
         self._closing = True
         context.http.discard(self)
-        link = Link(context, handshake.session, transport)
+        link = Link(context, handshake.session, transport, self.number)
         transport.set_protocol(link)
         if rest:
             link.data_received(rest)

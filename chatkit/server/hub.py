@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..model import Event, Topic
+from ..model import Event, Form, Topic
 from ..wire import encode_event
+from .formats import FORMATS
 from .frames import text_frame
 from .subscription import State, Subscription
 
@@ -22,9 +23,12 @@ _RECENT_BYTES: Final = 4 * 1024 * 1024
 
 
 class Counters(msgspec.Struct):
-    """What the hub has done since it started."""
+    """What the hub has done since it started; its bytes are of live deliveries, replays included."""
 
+    persisted: int = 0
+    ephemeral: int = 0
     deliveries: int = 0
+    delivered_bytes: int = 0
     lagging: int = 0
     caught_up: int = 0
     ephemeral_skipped: int = 0
@@ -51,6 +55,14 @@ class Group:
     def frames(self, events: Iterable[Event]) -> bytes:
         """The events as this topic's clients see them."""
         name, through_pattern = self.topic.name, not self.topic.pattern.is_channel
+        if self.topic.form is not Form.WEBSOCKET:
+            write = FORMATS[self.topic.form]
+            return b"".join(
+                [
+                    write(encode_event(event, name, event.channel if through_pattern else None), event.seq)
+                    for event in events
+                ]
+            )
         return b"".join(
             [text_frame(encode_event(event, name, event.channel if through_pattern else None)) for event in events]
         )
@@ -137,6 +149,8 @@ class Hub:
             if own:
                 self._deliver_group(group, own)
         persisted = [event for event in events if event.seq is not None]
+        self.counters.persisted += len(persisted)
+        self.counters.ephemeral += len(events) - len(persisted)
         if persisted:
             self.position = persisted[-1].seq or self.position
             self.recent.extend(persisted, self.position)
@@ -151,11 +165,14 @@ class Hub:
             for write in group.live.values():
                 write(data)
             self.counters.deliveries += len(group.live) * len(events)
+            self.counters.delivered_bytes += len(group.live) * len(data)
         for subscription in group.picky:
             own = [event for event in events if subscription.takes_live(event)]
             if own:
-                subscription.link.write(group.frames(own))
+                data = group.frames(own)
+                subscription.link.write(data)
                 self.counters.deliveries += len(own)
+                self.counters.delivered_bytes += len(data)
         if group.behind:
             self.counters.ephemeral_skipped += group.behind * sum(event.seq is None for event in events)
 

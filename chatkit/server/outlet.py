@@ -18,7 +18,7 @@ from .subscription import State, Subscription
 from .wheel import Timed
 
 #: How long a connection that is closing may take to take its last bytes.
-CLOSE_GRACE_S: Final = 2.0
+_CLOSE_GRACE_S: Final = 2.0
 
 
 class _Backlog:
@@ -88,6 +88,7 @@ class Outlet(asyncio.Protocol, Timed):
         return False  # nothing half-closed: the transport closes
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
         self.leave()
         self._context.forget(self)
         if self._resumed is not None:
@@ -108,11 +109,12 @@ class Outlet(asyncio.Protocol, Timed):
         self.start_catching_up()
 
     def shut(self) -> None:
-        """Close once everything that was written is taken, or the grace is over."""
+        """Do nothing more for the peer, and see to it that the connection is gone soon, whatever it does."""
         self._closing = True
         self.leave()
-        self._transport.close()
-        self._context.wheel.add(self, CLOSE_GRACE_S)  # close() would keep a stalled peer's buffer for ever
+        if self.is_paused:
+            self._transport.resume_reading()
+        self._context.wheel.add(self, _CLOSE_GRACE_S)
 
     def leave(self) -> None:
         """Drop everything that others know this connection by. Idempotent."""
@@ -124,11 +126,9 @@ class Outlet(asyncio.Protocol, Timed):
     # ------------------------------------------------------------------------------------------- the deadlines
 
     def has_ended(self) -> bool:
-        """Whether the connection is over; aborts one that is closing and has had its time."""
-        if self._transport.is_closing() and not self._transport.get_write_buffer_size():
-            return True
+        """Whether the connection is over, one that was to close and has had its time included."""
         if self._closing:
-            self._transport.abort()
+            self._transport.abort()  # close() would keep a stalled peer's buffer for ever
         return self._closing
 
     def is_stalled(self, now_s: float) -> bool | None:
@@ -248,6 +248,15 @@ class Outlet(asyncio.Protocol, Timed):
         else:
             subscription.state = State.REPLAYING if wanted is not None else State.LAGGING
             self.start_catching_up()
+
+    def note_stalled(self) -> None:
+        """Count and log that the peer takes nothing."""
+        self._context.counters.stalled += 1
+        logger.info(
+            "closing a stalled subscriber: nothing taken for %g s",
+            self._context.config.stall_timeout_s,
+            extra={"connection": self.number},
+        )
 
     def _cannot_read(self, error: LogError) -> None:
         logger.error("replay failed: %s", error, extra={"connection": self.number})

@@ -84,11 +84,20 @@ def response(
     )
 
 
-def refusal(error: Refused, *, close: bool = False, headers: Mapping[str, str] | None = None) -> bytes:
+def stream_head(content_type: str) -> bytes:
+    """The head of a response that goes on until the connection closes."""
+    return (
+        b"HTTP/1.1 200 OK\r\n%bContent-Type: %b\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+        b"Connection: close\r\n\r\n" % (_clock.date(), content_type.encode())
+    )
+
+
+def refusal(
+    error: Refused, *, close: bool = False, headers: Mapping[str, str] | None = None, head_only: bool = False
+) -> bytes:
     """The answer to a request that is refused."""
     fields = dict(headers or {})
     if error.retry_after_s is not None:
         fields["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return response(
-        error.status, wire.encode(wire.Failure(code=error.code, error=error.message)), headers=fields, close=close
-    )
+    body = wire.encode(wire.Failure(code=error.code, error=error.message))
+    return response(error.status, body, headers=fields, close=close, head_only=head_only)

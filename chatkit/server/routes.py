@@ -13,6 +13,8 @@ from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
 from .pages import page
+from .request import whole_number
+from .stream import stream
 from .submissions import Author, resolve_channel
 
 if TYPE_CHECKING:
@@ -220,12 +222,7 @@ def _limit(given: dict[str, str]) -> int:
 
 
 def _number(given: dict[str, str], field: str) -> int | None:
-    text = given.get(field)
-    if text is None or text == "":
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > MAX_SEQ:
-        raise Refused("invalid_field", f"`{field}` should be a whole number, not {text[:40]!r}")
-    return int(text)
+    return whole_number(given.get(field), field)
 
 
 ROUTES: Final[dict[str, dict[str, Handler]]] = {
@@ -238,6 +235,7 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/v1/public/realtime/history": {"GET": history},
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
+    "/api/stream": {"GET": stream},
     "/healthz": {"GET": healthz},
     **{path: {"GET": page} for path in assets()},
 }

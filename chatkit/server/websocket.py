@@ -13,9 +13,9 @@ from ..errors import CloseCode, Refused
 from ..log.base import Outcome, Submission
 from ..model import Pattern, Topic
 from . import presence
-from .context import Context, logger
+from .context import Context
 from .frames import PING, Receiver, close_frame, text_frame
-from .outlet import CLOSE_GRACE_S, Outlet
+from .outlet import Outlet
 from .session import Session, error_for
 from .submissions import resolve_channel
 from .subscription import Subscription
@@ -45,15 +45,15 @@ class Link(Outlet):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        if self._closing:
-            return
         received = self._receiver.receive(data)
-        for message in received.messages:
-            self._message(message)
-        if received.reply and not self._closing:
-            self.write(received.reply)
+        if not self._closing:
+            for message in received.messages:
+                self._message(message)
+            if received.reply:
+                self.write(received.reply)
         if received.close_code is not None:
             self.shut()
+            self._transport.close()
 
     def tick(self, now_s: float) -> float | None:
         """Ping a quiet connection, close a dead or stalled one."""
@@ -61,32 +61,27 @@ class Link(Outlet):
         if self.has_ended():
             return None
         stalled = self.is_stalled(now_s)
+        if stalled:
+            self.note_stalled()
+            self.close(CloseCode.STALLED, "no byte taken")
+            return None
         if stalled is not None:  # a ping would wait behind what is unsent; what counts is whether any byte is taken
-            return self._close_stalled() if stalled else self.next_look_s()
+            return self.next_look_s()
         if self._heard:
             self._heard = self._ping_sent = False
             return config.ping_interval_s
         if self._ping_sent:
             self.close(CloseCode.PING_TIMEOUT, "no answer to a ping")
-            return CLOSE_GRACE_S
+            return None
         self._ping_sent = True
         self.write(PING)
         return config.ping_timeout_s
 
-    def _close_stalled(self) -> float:
-        self._context.counters.stalled += 1
-        logger.info(
-            "closing a stalled subscriber: nothing taken for %g s",
-            self._context.config.stall_timeout_s,
-            extra={"connection": self.number},
-        )
-        self.leave()
-        self._transport.write(close_frame(CloseCode.STALLED, "no byte taken"))
-        self._closing = True
-        return CLOSE_GRACE_S
-
     def close(self, code: int, reason: str) -> None:
-        """Say why, and close. Idempotent."""
+        """Say why, and close when the peer has answered (RFC 6455, 7.1.1). Idempotent.
+
+        Closing at once would reset a connection on which the peer is still writing, and it might never read why.
+        """
         if not self._closing:
             self.write(close_frame(code, reason))
             self.shut()
@@ -111,6 +106,7 @@ class Link(Outlet):
             command = self.session.decode(payload)
             self._handlers[type(command)](self, command)
         except Refused as error:
+            self._context.counters.refuse(error)
             self.send(error_for(payload, error))
 
     def send(self, frame: msgspec.Struct) -> None:
@@ -194,8 +190,10 @@ class Link(Outlet):
     def _done(self, submission: Submission, outcome: Outcome) -> None:
         event_id = submission.event.id
         if isinstance(outcome, Refused):
+            self._context.counters.refuse(outcome)
             self.send(wire.ErrorFrame(outcome.code, outcome.message, event_id))
         else:
+            self._context.counters.duplicates += outcome.duplicate
             self.send(wire.Ack(event_id, outcome.seq, outcome.duplicate))
 
     def _track(self, command: wire.Track) -> None:

@@ -14,6 +14,7 @@ from ...model import MAX_SEQ
 #: How long a step should take: a batch that arrives meanwhile waits so long at most.
 STEP_S: Final = 0.005
 _FIRST_ROWS: Final = 256
+_LEAST_ROWS: Final = 16
 _MOST_ROWS: Final = 8192
 
 Run = Callable[..., sqlite3.Cursor]
@@ -32,14 +33,6 @@ class Plan(msgspec.Struct, frozen=True):
     before_ms: int | None = None
 
 
-class Step(msgspec.Struct, frozen=True):
-    """What a step did: how many it removed, everything after which position is kept now, and whether it was the last."""
-
-    removed: int
-    floor: int
-    done: bool
-
-
 def last_to_go(run: Run, plan: Plan) -> int:
     """The greatest position that the plan's ``keep`` lets go; reads only."""
     if plan.keep is None:
@@ -49,7 +42,7 @@ def last_to_go(run: Run, plan: Plan) -> int:
 
 
 class Pruner:
-    """Removes step by step; each step is one transaction on the connection that owns the file.
+    """Decides how much goes in each step; reads only.
 
     Args:
         upto: :func:`last_to_go`.
@@ -61,31 +54,33 @@ class Pruner:
         self._before_ms = MAX_SEQ if before_ms is None else before_ms
         self._rows = _FIRST_ROWS
 
-    def step(self, run: Run, floor: int) -> Step:
-        """Remove some of the events after ``floor``.
-
-        Raises:
-            sqlite3.Error: nothing was removed; roll back.
-        """
-        started = time.perf_counter()
-        run("BEGIN IMMEDIATE")
+    def next(self, run: Run, floor: int) -> int:
+        """The position up to which the next step removes; ``floor`` when nothing more is to go."""
         found = run(
             "SELECT seq, stored_at FROM messages WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (floor, self._upto, self._rows),
         ).fetchall()
-        going = 0
-        for _, stored_at in found:
+        last = floor
+        for seq, stored_at in found:
             if stored_at >= self._before_ms:
                 break
-            going += 1
-        if not going:
-            run("ROLLBACK")
-            return Step(0, floor, done=True)
-        last = int(found[going - 1][0])
-        run("DELETE FROM messages WHERE seq > ? AND seq <= ?", (floor, last))
-        run("UPDATE meta SET value = ? WHERE key = 'floor'", (last,))
-        run("COMMIT")
-        done = going < self._rows
-        taken_s = max(time.perf_counter() - started, 1e-6)
-        self._rows = max(16, min(_MOST_ROWS, int(self._rows * min(2.0, STEP_S / taken_s))))
-        return Step(going, last, done)
+            last = seq
+        return int(last)
+
+    def took(self, seconds: float) -> None:
+        """Adapt the size of the next step to how long the last one took."""
+        self._rows = max(_LEAST_ROWS, min(_MOST_ROWS, int(self._rows * min(2.0, STEP_S / max(seconds, 1e-6)))))
+
+
+def remove(run: Run, upto: int) -> tuple[int, float]:
+    """One step: remove everything up to a position, in one transaction; how many that were, and the seconds it took.
+
+    Raises:
+        sqlite3.Error: nothing was removed; roll back.
+    """
+    started_s = time.perf_counter()
+    run("BEGIN IMMEDIATE")
+    removed = run("DELETE FROM messages WHERE seq <= ?", (upto,)).rowcount
+    run("UPDATE meta SET value = ? WHERE key = 'floor'", (upto,))
+    run("COMMIT")
+    return removed, time.perf_counter() - started_s
