@@ -96,6 +96,13 @@ class ChannelStats(msgspec.Struct, frozen=True):
     last_time: int
 
 
+class Pruned(msgspec.Struct, frozen=True):
+    """What pruning did: how many events are gone, and whether that was all of the plan."""
+
+    removed: int
+    done: bool
+
+
 Listener = Callable[[list[Event]], None]
 Failed = Callable[[LogFailed], None]
 
@@ -156,15 +163,15 @@ class Log(ABC):
         """
 
     @abstractmethod
-    async def prune(self, plan: Plan, progress: Callable[[int], None] | None = None) -> int:
+    async def prune(
+        self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
+    ) -> Pruned:
         """Remove the oldest events, in steps between which appends go on; :attr:`floor` moves with each step.
 
         Args:
             plan: what is to go.
             progress: called on the loop after each step, with how many are gone.
-
-        Returns:
-            How many were removed.
+            limit: stop after the step that reaches so many.
 
         Raises:
             LogError: it could not go on; what was removed before is gone.
@@ -173,6 +180,10 @@ class Log(ABC):
     @abstractmethod
     async def channels(self) -> list[ChannelStats]:
         """Every channel that has persisted events, by name."""
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """What else an engine has to say about itself: name -> help text and value. Cheap, and on the loop."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 from ..errors import LogError, LogFailed
 from ..model import Event, Pattern
 from . import rows, setup
-from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Query, Submission
-from .checkpoint import BUSY_BYTES, IDLE_BYTES, Checkpointer
+from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Pruned, Query, Submission
+from .checkpoint import BUSY_BYTES, IDLE_BYTES
 from .lock import FileLock
 from .maintenance.pruning import Plan, Pruner, last_to_go
 from .reader import Reader
@@ -71,11 +71,6 @@ class SqliteLog(Log):
             raise setup.unusable(path, error) from error
         log.epoch, log.head, log.floor = writer.epoch, writer.head, writer.floor
         return log
-
-    @property
-    def wal(self) -> Checkpointer | None:
-        """What is known about the write-ahead log; ``None`` when the log is closed."""
-        return None if self._writer is None else self._writer.wal
 
     def listen(self, listener: Listener, failed: Failed | None = None) -> None:
         self._listener, self._on_failure = listener, failed
@@ -138,7 +133,20 @@ class SqliteLog(Log):
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
 
-    async def prune(self, plan: Plan, progress: Callable[[int], None] | None = None) -> int:
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        if self._writer is None:
+            return {}
+        wal = self._writer.wal
+        return {
+            "wal_bytes": ("Content of the write-ahead log at its last checkpoint.", wal.wal_bytes),
+            "wal_held_bytes": ("What of it a reader keeps from being copied.", wal.held_bytes),
+            "wal_new_bytes": ("Written since that checkpoint, about.", wal.since_bytes),
+            "checkpoints": ("Checkpoints since the start.", wal.count),
+        }
+
+    async def prune(
+        self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
+    ) -> Pruned:
         assert self._reader is not None  # noqa: S101 - open() sets it
         removed = 0
         try:
@@ -148,7 +156,7 @@ class SqliteLog(Log):
                     raise self._failed
                 upto = await reader.call(pruner.next, self.floor)
                 if upto <= self.floor:
-                    return removed
+                    return Pruned(removed, done=True)
                 # Before they go: a cursor that has read a page without them must find that they are not kept.
                 self.floor = upto
                 try:
@@ -162,6 +170,8 @@ class SqliteLog(Log):
                     self._plan_checkpoint(writer)
                 if progress is not None:
                     progress(removed)
+                if limit is not None and removed >= limit:
+                    return Pruned(removed, done=False)
         except LogFailed as error:
             self._fail(error)
             raise

@@ -36,6 +36,7 @@ class Context:
         http: open connections that speak HTTP.
         links: open connections that events leave by, WebSockets most of them.
         counters: what the connections have seen.
+        pruning: held while events are removed.
         started_s: when the server started, in Unix seconds.
         numbers: one for each new connection.
         draining: whether the server is stopping.
@@ -57,6 +58,7 @@ class Context:
         self.http: set[HttpConnection] = set()
         self.links: set[Outlet] = set()
         self.counters = Counters()
+        self.pruning = asyncio.Lock()
         self.started_s = time.time()
         self.numbers = itertools.count(1)
         self.draining = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -41,6 +43,11 @@ class Exchange:
         self.response: bytes | None = None
         self.context = context
         self.request = request
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine."""
+        return self._connection.is_local
 
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""
@@ -311,6 +318,16 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._closing = True
         self._last_words = responses.refusal(error, close=True)
         self.flush()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine."""
+        peer = self._transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return True  # a Unix socket
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback
+        return False
 
     def become(self, exchange: Exchange, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
         """Hand the connection over to another protocol, which answers the one request that is left."""

@@ -235,6 +235,11 @@ class Hub:
             return self._channels.get(topic.pattern.text, {}).get(topic)
         return self._patterns.get(topic)
 
+    def sizes(self) -> tuple[int, int]:
+        """How many subscriptions are live, and how many are not."""
+        groups = [*(group for groups in self._channels.values() for group in groups.values()), *self._patterns.values()]
+        return sum(len(group.live) + len(group.picky) for group in groups), sum(group.behind for group in groups)
+
     def subscribers(self) -> dict[str, int]:
         """Channel -> subscriptions to it by name."""
         return {name: sum(map(len, groups.values())) for name, groups in self._channels.items()}

@@ -82,6 +82,11 @@ class Outlet(asyncio.Protocol, Timed):
     def close(self, code: int, reason: str) -> None:
         """Say why, as far as the format has a way to, and close. Idempotent."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that are queued."""
+        return self._transport.get_write_buffer_size()
+
     # -------------------------------------------------------------------------------------------- the socket
 
     def eof_received(self) -> bool:

@@ -16,6 +16,7 @@ from .pages import page
 from .request import whole_number
 from .stream import stream
 from .submissions import Author, resolve_channel
+from .upkeep import prune_request
 
 if TYPE_CHECKING:
     from .http import Exchange
@@ -94,6 +95,11 @@ def _json_body(exchange: Exchange) -> bytes:
     if request.body and not request.head.is_json:
         raise Refused("unsupported_media_type", "the content type should be application/json")
     return request.body
+
+
+def prune(exchange: Exchange) -> None:
+    """Remove the oldest events."""
+    prune_request(exchange, wire.decode_with(wire.prune_body, _json_body(exchange), "body"))
 
 
 # ------------------------------------------------------------------------------------------------------ reads
@@ -198,6 +204,13 @@ def healthz(exchange: Exchange) -> None:
     exchange.ok(_OK)
 
 
+def metrics(exchange: Exchange) -> None:
+    """The server's counters."""
+    from .metrics import CONTENT_TYPE, render  # noqa: PLC0415 - a library that only this needs
+
+    exchange.answer(200, render(exchange.context), CONTENT_TYPE)
+
+
 async def _reading(read: Awaitable[T]) -> T:
     try:
         return await read
@@ -236,6 +249,8 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
     "/api/stream": {"GET": stream},
+    "/api/admin/prune": {"POST": prune},
+    "/metrics": {"GET": metrics},
     "/healthz": {"GET": healthz},
     **{path: {"GET": page} for path in assets()},
 }
