@@ -29,7 +29,7 @@ class Reader(aiosqlite.Connection):
         super().__init__(lambda: connect(path), iter_chunk_size=64)
 
     async def page(self, query: Query) -> tuple[list[Any], bool]:
-        """The rows of a page, and whether more may follow."""
+        """The rows of a page, and whether it ends early because of their weight."""
         return await self.call(_page, query)
 
     async def start_of_last(self, pattern: Pattern, count: int, head: int) -> int:
@@ -52,8 +52,7 @@ def _page(run: Run, query: Query) -> tuple[list[Any], bool]:
     sql, values = rows.select(query)
     cursor = run(sql, values)
     if query.max_bytes is None:
-        found = cursor.fetchall()
-        return found, len(found) == query.limit
+        return cursor.fetchall(), False
     found, size = [], 0
     try:
         for row in cursor:
@@ -63,7 +62,7 @@ def _page(run: Run, query: Query) -> tuple[list[Any], bool]:
                 return found, True
     finally:
         cursor.close()
-    return found, len(found) == query.limit
+    return found, False
 
 
 def _start_of_last(run: Run, pattern: Pattern, count: int, head: int) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from platformdirs import user_data_path
 
 from ..errors import LogError
-from . import reader, schema
+from . import schema
 from .lock import FileLock
 
 Durability = Literal["full", "normal"]
@@ -56,7 +56,7 @@ def prepare(path: Path, *, count: bool = True) -> Prepared:
     """
     try:
         if path.exists() and path.stat().st_size:
-            with closing(reader.connect(path)) as connection:
+            with closing(_look(path)) as connection:
                 if schema.version_of(connection, str(path)) == schema.VERSION:
                     return _prepared(path, connection, schema.VERSION, count=count)
         if not path.parent.exists():
@@ -84,6 +84,16 @@ def _prepared(path: Path, connection: sqlite3.Connection, version: int, *, count
 def connect(path: Path) -> sqlite3.Connection:
     """A plain connection with nothing implicit: no transactions of its own, usable from the thread that works."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=256)
+
+
+def _look(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, to ask whose file it is.
+
+    One that may write would, as the last to close it, check in the WAL that another program had left behind; and one
+    that may only read leaves a WAL of its own, so where there is none it must not look for one.
+    """
+    wal = path.with_name(path.name + "-wal").exists()
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if wal else '&immutable=1'}", uri=True)
 
 
 def unusable(path: Path, error: Exception) -> LogError:
