@@ -61,6 +61,21 @@ def checksum(event: Event, text: str) -> int:
     return zlib.crc32(event.data, zlib.crc32(columns.encode()))
 
 
+#: Rows with their checksum, after a position.
+SELECT_CHECKED: Final = (
+    "SELECT seq, id, channel, user_id, event, text, data, created_at, checksum FROM messages "
+    "WHERE seq > ? ORDER BY seq LIMIT ?"
+)
+
+
+def is_as_stored(row: Sequence[Any]) -> bool:
+    """Whether a row of :data:`SELECT_CHECKED` is what was written; texts may be decoded with ``surrogateescape``."""
+    try:
+        return bool(checksum(event_of(row[:-1]), row[TEXT]) == row[-1])
+    except (TypeError, ValueError, AttributeError):  # a column of another type, or text that is not UTF-8
+        return False
+
+
 def event_of(row: Sequence[Any]) -> Event:
     """An event from a row of :func:`select`."""
     seq, event_id, channel, user_id, name, text, data, created_at = row
