@@ -12,6 +12,7 @@ from ..errors import InvalidName, LogError, Refused
 from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
+from .handshake import REALTIME, upgrade_required
 from .pages import page
 from .submissions import Author, resolve_channel
 
@@ -196,6 +197,11 @@ def healthz(exchange: Exchange) -> None:
     exchange.ok(_OK)
 
 
+def realtime(exchange: Exchange) -> None:
+    """A request for the WebSocket that does not ask for one; those that do never get here."""
+    raise upgrade_required()
+
+
 async def _reading(read: Awaitable[T]) -> T:
     try:
         return await read
@@ -239,5 +245,6 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
     "/healthz": {"GET": healthz},
+    REALTIME: {"GET": realtime},
     **{path: {"GET": page} for path in assets()},
 }
