@@ -120,7 +120,8 @@ def known_faults(version: tuple[int, int, int] = sqlite3.sqlite_version_info) ->
 
     sqlite.org/wal.html, "The WAL-Reset Bug".
     """
-    if not (3, 7, 0) <= version <= (3, 51, 2):
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
+    if fixed or version < (3, 7, 0):
         return None
     return (
         f"SQLite {'.'.join(map(str, version))} can corrupt a WAL database when two connections write and checkpoint at "

@@ -15,7 +15,7 @@ from ..errors import Refused
 from ..log.base import Outcome, Submission
 from . import responses
 from .context import Context, logger
-from .handshake import REALTIME, accept
+from .handshake import REALTIME, VERSION, accept
 from .request import Head, Request, RequestReader
 from .routes import ROUTES, Handler
 from .websocket import Link
@@ -294,7 +294,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             try:
                 _route(head)(exchange)
             except Refused as error:
-                exchange.refuse(error, _allow(head) if error.status == 405 else None)
+                exchange.refuse(error, _hints(head, error))
             except Exception:
                 logger.exception("%s %s failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
@@ -346,9 +346,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         try:
             handshake = accept(self._context, request.head)
         except Refused as error:
-            extra = {"Sec-WebSocket-Version": "13"} if error.status == 426 else None
             self._closing = True
-            self._last_words = responses.refusal(error, close=True, headers=extra)
+            self._last_words = responses.refusal(error, close=True, headers=_hints(request.head, error))
             self.flush()
             return
         self._write(handshake.response)
@@ -379,5 +378,10 @@ def _methods(methods: dict[str, Handler]) -> str:
     return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
 
 
-def _allow(head: Head) -> dict[str, str]:
-    return {"Allow": _methods(ROUTES[head.path])}
+def _hints(head: Head, error: Refused) -> dict[str, str] | None:
+    """What RFC 9110 wants said along with a refusal."""
+    if error.status == 405:
+        return {"Allow": _methods(ROUTES[head.path])}
+    if error.status == 426:
+        return {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
+    return None

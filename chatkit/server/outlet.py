@@ -90,7 +90,8 @@ class Outlet(asyncio.Protocol, Timed):
     # -------------------------------------------------------------------------------------------- the socket
 
     def eof_received(self) -> bool:
-        return False  # nothing half-closed: the transport closes
+        self.shut()
+        return False  # nothing half-closed: the transport closes when the queue is out, or with the next tick
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -175,7 +176,9 @@ class Outlet(asyncio.Protocol, Timed):
     # ------------------------------------------------------------------------------------------- the cursors
 
     def behind(self) -> list[Subscription]:
-        """Subscriptions that are not live."""
+        """Subscriptions that are not live; none once the socket is closing, which frees no queue any more."""
+        if self._transport.is_closing():
+            return []
         return [item for item in self._subscriptions.values() if item.state in (State.REPLAYING, State.LAGGING)]
 
     async def writable(self) -> None:

@@ -12,6 +12,7 @@ from ..errors import InvalidName, LogError, Refused
 from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
+from .handshake import REALTIME, upgrade_required
 from .pages import page
 from .request import whole_number
 from .stream import stream
@@ -211,6 +212,11 @@ def metrics(exchange: Exchange) -> None:
     exchange.answer(200, render(exchange.context), CONTENT_TYPE)
 
 
+def realtime(exchange: Exchange) -> None:
+    """A request for the WebSocket that does not ask for one; those that do never get here."""
+    raise upgrade_required()
+
+
 async def _reading(read: Awaitable[T]) -> T:
     try:
         return await read
@@ -252,5 +258,6 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/admin/prune": {"POST": prune},
     "/metrics": {"GET": metrics},
     "/healthz": {"GET": healthz},
+    REALTIME: {"GET": realtime},
     **{path: {"GET": page} for path in assets()},
 }

@@ -53,7 +53,10 @@ class Link(Outlet):
                 self.write(received.reply)
         if received.close_code is not None:
             self.shut()
-            self._transport.close()
+            if received.is_over:
+                self._transport.close()
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
 
     def tick(self, now_s: float) -> float | None:
         """Ping a quiet connection, close a dead or stalled one."""

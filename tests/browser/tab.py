@@ -33,7 +33,9 @@ class Tab:
         self.page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
         if user is not None:
             stored = json.dumps(json.dumps(user))
-            self.page.add_init_script(f"sessionStorage.getItem('chatkit.name') ?? sessionStorage.setItem('chatkit.name', {stored})")
+            self.page.add_init_script(
+                f"sessionStorage.getItem('chatkit.name') ?? sessionStorage.setItem('chatkit.name', {stored})"
+            )
         self.page.goto(f"{server.url}/#chat/{room}")
         expect(self.composer).to_be_visible()
         expect(self.page.locator(".scroller")).to_have_attribute("aria-busy", "false")
@@ -82,8 +84,17 @@ class Tab:
 
         Not playwright's ``wait_for_function``, which evaluates strings and is stopped by the page's own policy.
         """
-        check = f"const check = () => {{ if ({condition}) resolve(); else requestAnimationFrame(check) }}"
-        self.page.evaluate(f"() => new Promise(resolve => {{ {check}; check() }})")
+        self.page.evaluate(
+            f"""() => new Promise((resolve, reject) => {{
+                const late = performance.now() + 10_000
+                const check = () => {{
+                    if ({condition}) resolve()
+                    else if (performance.now() > late) reject(new Error('never came true'))
+                    else requestAnimationFrame(check)
+                }}
+                check()
+            }})"""
+        )
 
     def run(self, script: str, argument: Any = None) -> Any:
         """The value of a JavaScript function in the page."""

@@ -45,7 +45,9 @@ def test_loading_older_messages_moves_nothing(open_tab: NewTab, server: Serving,
         before_rows = tab.run("() => document.querySelector('.scroller').scrollHeight")
         tab.scroll_to("400")
         eye = tab.run(EYE)
-        tab.until(f"document.querySelector('.scroller').scrollHeight !== {before_rows} || !document.querySelector('.lead .loading')")
+        tab.until(
+            f"document.querySelector('.scroller').scrollHeight !== {before_rows} || !document.querySelector('.lead .loading')"
+        )
         tab.until("!document.querySelector('.spinner')")
         after = tab.run(EYE)
         assert after["text"] == eye["text"]
@@ -85,7 +87,9 @@ def test_a_narrower_window_keeps_the_newest_in_sight(open_tab: NewTab, server: S
     expect(tab.page.get_by_text("the newest", exact=True)).to_be_in_viewport()
 
 
-def test_five_thousand_messages_are_scrolled_with_a_small_document(open_tab: NewTab, server: Serving, room: str) -> None:
+def test_five_thousand_messages_are_scrolled_with_a_small_document(
+    open_tab: NewTab, server: Serving, room: str
+) -> None:
     server.fill(room, 5_000)
     tab = open_tab("ada")
     tab.sees("message 5000")
