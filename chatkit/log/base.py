@@ -117,11 +117,13 @@ class Log(ABC):
         epoch: the log's identity; another epoch means that positions do not compare.
         head: the greatest position that is durable, 0 when there is none.
         floor: everything with a greater ``seq`` is still kept.
+        trouble: why the last batch was refused whole, a full disk for one; ``None`` once one is accepted.
     """
 
     epoch: str
     head: int
     floor: int
+    trouble: str | None = None
 
     @abstractmethod
     def listen(self, listener: Listener, failed: Failed | None = None) -> None:
@@ -145,6 +147,10 @@ class Log(ABC):
         Raises:
             LogFailed: the outcome is unknown. Ephemeral events were not fed. The log takes no more writes.
         """
+
+    async def probe(self) -> str | None:
+        """Find out, by a write that changes nothing, whether :attr:`trouble` is over; what is left of it."""
+        return self.trouble
 
     @abstractmethod
     async def read(self, query: Query) -> Page:

@@ -53,7 +53,7 @@ def missing(run: Run, wal_was_there: bool, boot: str) -> str | None:
         return None
     durability, _, marked_boot = str(row[0]).partition(" ")
     if not wal_was_there:
-        return "its -wal file is gone, and with it whatever was not yet in the database file"
+        return "it was not closed and its -wal file is gone, with whatever was not yet in the database file"
     if durability == "normal" and marked_boot and boot and marked_boot != boot:
         return "the machine went down while it was open with --durability normal"
     return None

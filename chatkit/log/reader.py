@@ -28,6 +28,10 @@ class Reader(aiosqlite.Connection):
     def __init__(self, path: Path) -> None:
         super().__init__(lambda: connect(path), iter_chunk_size=64)
 
+    async def start(self) -> None:
+        """Read something, so that from here on the WAL is in use for as long as this connection is open."""
+        await self.call(_start)
+
     async def page(self, query: Query) -> tuple[list[Any], bool]:
         """The rows of a page, and whether it ends early because of their weight."""
         return await self.call(_page, query)
@@ -46,6 +50,10 @@ def connect(path: Path) -> sqlite3.Connection:
     """A plain connection that only reads; it makes the WAL's files where there are none, and never the database."""
     name = path.absolute().as_uri() + "?mode=ro"
     return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+
+
+def _start(run: Run) -> None:
+    run("SELECT count(*) FROM meta").fetchone()
 
 
 def _page(run: Run, query: Query) -> tuple[list[Any], bool]:

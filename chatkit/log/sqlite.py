@@ -68,6 +68,7 @@ class SqliteLog(Log):
             reader = Reader(path)
             await reader
             log._reader = reader
+            await reader.start()
         except sqlite3.Error as error:
             await log.close()
             raise setup.unusable(path, error) from error
@@ -88,7 +89,7 @@ class SqliteLog(Log):
             except LogFailed as error:
                 self._failed = error
                 raise
-            self.head = self._writer.head
+            self.head, self.trouble = self._writer.head, self._writer.trouble
             self._appended += 1
             if self._writer.wal.since_bytes >= IDLE_BYTES and self._checkpoint is None:
                 self._plan_checkpoint(self._writer)
@@ -102,6 +103,16 @@ class SqliteLog(Log):
         if accepted:
             self._listener(accepted)
         return outcomes
+
+    async def probe(self) -> str | None:
+        writer = self._writer
+        if writer is not None and self._failed is None:
+            try:
+                await self._in_thread(writer.probe)
+            except LogFailed as error:
+                self._fail(error)
+            self.trouble = writer.trouble
+        return self.trouble
 
     async def read(self, query: Query) -> Page:
         if query.limit <= 0:
@@ -195,8 +206,8 @@ class SqliteLog(Log):
             self._checkpoint.cancel()
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
-        if writer is not None and self._failed is not None:  # first, so that closing it checkpoints nothing
-            await self._in_thread(writer.abandon)
+        if writer is not None and (self._failed is not None or not await self._in_thread(writer.finish)):
+            await self._in_thread(writer.abandon)  # before the reader
             writer = None
         if reader is not None:
             await reader.close()

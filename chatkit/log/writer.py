@@ -29,6 +29,7 @@ class Writer:
     Attributes:
         epoch, head, floor: as in :class:`~chatkit.log.base.Log`.
         wal: what is known about the write-ahead log.
+        trouble: as in :class:`~chatkit.log.base.Log`.
     """
 
     def __init__(self, path: Path, durability: setup.Durability) -> None:
@@ -56,6 +57,7 @@ class Writer:
         self.epoch: str = meta["epoch"]
         self.floor: int = meta["floor"]
         self.head = self._load_head()
+        self.trouble: str | None = None
 
     def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         """Commit the persisted events of ``batch`` in one transaction; see :meth:`Log.append`.
@@ -68,8 +70,10 @@ class Writer:
         try:
             outcomes = self._commit(persisted)
         except LogFull as error:
+            self.trouble = str(error)
             outcomes = [Refused("disk_full", str(error), retry_after_s=5)] * len(persisted)
         except LogBusy as error:
+            self.trouble = str(error)
             outcomes = [Refused("unavailable", str(error), retry_after_s=1)] * len(persisted)
         except LogFailed:
             raise
@@ -133,6 +137,7 @@ class Writer:
             start += size
         run("COMMIT")
         self.head = head + count
+        self.trouble = None
         self.wal.since_bytes += (
             COMMIT_BYTES + ROW_BYTES * count + sum([len(submission.event.data) for submission in batch])
         )
@@ -180,6 +185,27 @@ class Writer:
         row = self._run("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         return int(row[0]) if row else 0
 
+    def probe(self) -> None:
+        """Write something that changes nothing; see :meth:`Log.probe`.
+
+        Raises:
+            LogFailed: as :meth:`append`.
+        """
+        if not room.is_left(self._path):  # what is written next needs little room, a message may need more
+            self.trouble = f"no room for {self._path}"
+            return
+        try:
+            self._run("BEGIN IMMEDIATE")
+            self._run("UPDATE meta SET value = value WHERE key = 'floor'")
+            self._run("COMMIT")
+        except sqlite3.Error as error:
+            failed = self._failed(error)
+            self.trouble = str(failed)
+            if isinstance(failed, LogFailed):
+                raise failed from error
+        else:
+            self.trouble = None
+
     def checkpoint(self) -> None:
         """Bring the WAL back into the file; see :meth:`Checkpointer.checkpoint`."""
         self.wal.checkpoint()
@@ -198,20 +224,28 @@ class Writer:
         self.wal.since_bytes += COMMIT_BYTES + removed * 2 * ROW_BYTES
         return removed, taken_s
 
-    def close(self) -> None:
-        """Checkpoint the whole WAL into the file and close it."""
+    def finish(self) -> bool:
+        """Write into the file that the log is complete; whether that could be done."""
         try:
             opening.mark_closed(self._run)
+        except sqlite3.Error as error:  # nothing is lost: the next open finds a log that was not closed
+            self._rollback()
+            logger.warning("%s could not be closed properly: %s", self._path, described(error))
+            return False
+        return True
+
+    def close(self) -> None:
+        """Checkpoint the whole WAL into the file and close it; after :meth:`finish`."""
+        try:
             self._run("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:  # the WAL stays and is replayed at the next open: nothing is lost
             pass
         self._connection.close()
 
     def abandon(self) -> None:
-        """Close after a failure, touching the file no more than SQLite insists on.
+        """Close and leave the WAL as it is: what is on the disk is unknown, so nothing is copied.
 
-        What is on the disk is unknown, so nothing is copied: while another connection is open, closing does not
-        checkpoint. The next open finds the WAL as it is.
+        While another connection is open, closing does not checkpoint, and one that only reads never does.
         """
         self._rollback()
         self._connection.close()

@@ -56,7 +56,7 @@ class _Reading(Collector):
         info.add_metric([version("chatkit"), sqlite3.sqlite_version, context.log.epoch], 1)
         yield info
         yield _gauge("chatkit_uptime_seconds", "Since the server started.", time.time() - context.started_s)
-        healthy = context.journal.accepts and not context.draining
+        healthy = context.journal.accepts and context.log.trouble is None and not context.draining
         yield _gauge("chatkit_healthy", "1 when the log takes writes, as /healthz says.", int(healthy))
         yield _counter("chatkit_errors", "Failures of the server's own; each is in its log.", context.counters.errors)
         refused = CounterMetricFamily("chatkit_refused", "Requests and frames refused, by code.", labels=["code"])

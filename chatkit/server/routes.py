@@ -202,6 +202,17 @@ def healthz(exchange: Exchange) -> None:
         raise Refused("unavailable", "the server is stopping", retry_after_s=1)
     if not journal.accepts:
         raise Refused("unavailable", "too much waits to be stored", retry_after_s=1)
+    if exchange.context.log.trouble is None:
+        exchange.ok(_OK)
+    else:
+        exchange.run(_probe(exchange))
+
+
+async def _probe(exchange: Exchange) -> None:
+    """Nobody may be sending any more, so whether the trouble is over has to be tried."""
+    trouble = await exchange.context.log.probe()
+    if trouble is not None:
+        raise Refused("unavailable", trouble, retry_after_s=5)
     exchange.ok(_OK)
 
 
