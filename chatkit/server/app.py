@@ -160,10 +160,14 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     numbers: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 
+    asked = False
+
     def received(number: signal.Signals) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             loop.remove_signal_handler(number)
             signal.raise_signal(number)
+        asked = True  # the server may be stopping already, of itself
         stop.set()
 
     try:

@@ -30,7 +30,6 @@ class Server:
         prefix: a program that runs it, such as strace.
         command: what to run instead of chatkit's command line.
         limits: resource limits of the process, by name: ``RLIMIT_NOFILE=100``.
-        user: the user to run as, when it is root's to choose.
     """
 
     def __init__(
@@ -39,7 +38,6 @@ class Server:
         *options: str,
         prefix: Sequence[str] = (),
         command: Sequence[str] = COMMAND,
-        user: int | None = None,
         **limits: int,
     ) -> None:
         self.db = db
@@ -51,9 +49,6 @@ class Server:
         def prepare() -> None:
             for name, value in limits.items():
                 resource.setrlimit(getattr(resource, name), (value, resource.getrlimit(getattr(resource, name))[1]))
-            if user is not None:
-                os.setgid(user)
-                os.setuid(user)
 
         arguments = [*prefix, *command, "serve", "--db", str(db), "--port", "0", *options]
         self.process = subprocess.Popen(
@@ -62,7 +57,7 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=prepare if limits or user is not None else None,  # noqa: PLW1509 - no lock of ours is needed
+            preexec_fn=prepare if limits else None,  # noqa: PLW1509 - no lock of ours is needed
             env={**os.environ, "PYTHONUNBUFFERED": "1", "HOME": str(db.parent)},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
