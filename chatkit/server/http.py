@@ -14,6 +14,7 @@ from .. import wire
 from ..errors import Refused
 from ..log.base import Outcome, Submission
 from . import responses
+from .backlog import Backlog, left
 from .context import Context, logger
 from .handshake import REALTIME, VERSION, accept
 from .request import Head, Request, RequestReader
@@ -131,6 +132,7 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     __slots__ = (
         "_active",
+        "_backlog",
         "_closing",
         "_context",
         "_ended",
@@ -149,6 +151,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._context = context
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
+        self._backlog: Backlog | None = None  # what is known of an answer that is not taken
         self._closing = False
         self._ended = False  # whether the client will send no more
         self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
@@ -167,7 +170,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         if context.is_full or context.draining:
             why = "stopping" if context.draining else f"serving {context.max_connections} connections, its limit"
             self._closing = True
-            self._write(responses.refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1), close=True))
+            self._write(self._refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1)))
             self._transport.close()
         else:
             context.wheel.add(self, context.config.request_timeout_s)
@@ -199,10 +202,13 @@ class HttpConnection(asyncio.Protocol, Timed):
     def tick(self, now_s: float) -> float | None:
         """Close a connection that is too slow, or idle for too long."""
         config = self._context.config
-        if self._transport.is_closing():
-            return None
         if self not in self._context.http:
             return None  # it is a WebSocket now
+        if self._transport.get_write_buffer_size():
+            return self._tick_unsent(now_s)
+        self._backlog = None
+        if self._transport.is_closing():
+            return None
         if self._closing and not self._exchanges:
             self._transport.close()
             return None
@@ -218,9 +224,26 @@ class HttpConnection(asyncio.Protocol, Timed):
             return min(limit_s - waited_s, config.request_timeout_s)
         if self._partial and not self._reader.is_idle:
             late = Refused("timeout", f"the request was not complete after {config.request_timeout_s:g} s")
-            self._write(responses.refusal(late, close=True))
+            self._write(self._refusal(late))
         self._transport.close()
-        return None
+        return _LINGER_S  # until it is taken
+
+    def _tick_unsent(self, now_s: float) -> float | None:
+        """An answer is not taken: close() would keep it for ever, so a peer that takes nothing at all is cut off."""
+        stall_timeout_s = self._context.config.stall_timeout_s
+        if self._backlog is None:
+            self._backlog = Backlog(left(self._transport), now_s)
+        self._backlog.look(left(self._transport), now_s)
+        if now_s - self._backlog.since_s >= stall_timeout_s:
+            self._context.counters.stalled += 1
+            self._transport.abort()
+            return None
+        return min(5.0, stall_timeout_s / 4)
+
+    def _refusal(self, error: Refused, headers: dict[str, str] | None = None) -> bytes:
+        """The last answer on this connection."""
+        self._context.counters.refuse(error)
+        return responses.refusal(error, close=True, headers=headers)
 
     def close_idle(self) -> None:
         """For a graceful stop: close now if nothing is being answered, else after the answer."""
@@ -316,7 +339,7 @@ class HttpConnection(asyncio.Protocol, Timed):
     def _fail(self, error: Refused) -> None:
         """Answer what cannot be read as a request, in its turn; nothing after it can be trusted."""
         self._closing = True
-        self._last_words = responses.refusal(error, close=True)
+        self._last_words = self._refusal(error)
         self.flush()
 
     @property
@@ -347,7 +370,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             handshake = accept(self._context, request.head)
         except Refused as error:
             self._closing = True
-            self._last_words = responses.refusal(error, close=True, headers=_hints(request.head, error))
+            self._last_words = self._refusal(error, _hints(request.head, error))
             self.flush()
             return
         self._write(handshake.response)

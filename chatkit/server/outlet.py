@@ -12,6 +12,7 @@ import msgspec
 from .. import wire
 from ..errors import CloseCode, LogError
 from ..model import Topic
+from .backlog import Backlog, left
 from .context import Context, logger
 from .cursor import catch_up
 from .subscription import State, Subscription
@@ -19,21 +20,6 @@ from .wheel import Timed
 
 #: How long a connection that is closing may take to take its last bytes.
 _CLOSE_GRACE_S: Final = 2.0
-
-
-class _Backlog:
-    """What is known about bytes that a peer has not taken yet.
-
-    Attributes:
-        unsent: how many there were at the last look.
-        written: how many were added since.
-        since_s: when the peer was last seen to take one, in monotonic seconds.
-    """
-
-    __slots__ = ("since_s", "unsent", "written")
-
-    def __init__(self, unsent: int, now_s: float) -> None:
-        self.unsent, self.written, self.since_s = unsent, 0, now_s
 
 
 class Outlet(asyncio.Protocol, Timed):
@@ -64,7 +50,7 @@ class Outlet(asyncio.Protocol, Timed):
         self._context = context
         self._transport = transport
         self._subscriptions: dict[str, Subscription] = {}
-        self._backlog: _Backlog | None = None
+        self._backlog: Backlog | None = None
         self._catching_up = False
         self._closing = False
         self._resumed: asyncio.Event | None = None
@@ -151,12 +137,10 @@ class Outlet(asyncio.Protocol, Timed):
                 self._write_by(self._transport.write)
             return None
         if backlog is None:
-            self._backlog = _Backlog(unsent, now_s)
+            self._backlog = Backlog(left(self._transport), now_s)
             self._write_by(self._write_counted)
             return False
-        if unsent < backlog.unsent + backlog.written:
-            backlog.since_s = now_s
-        backlog.unsent, backlog.written = unsent, 0
+        backlog.look(left(self._transport), now_s)
         return now_s - backlog.since_s >= self._context.config.stall_timeout_s
 
     def next_look_s(self) -> float:

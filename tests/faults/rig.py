@@ -48,7 +48,9 @@ class Server:
 
         def prepare() -> None:
             for name, value in limits.items():
-                resource.setrlimit(getattr(resource, name), (value, resource.getrlimit(getattr(resource, name))[1]))
+                number = getattr(resource, name)
+                hard = value if name == "RLIMIT_NOFILE" else resource.getrlimit(number)[1]
+                resource.setrlimit(number, (value, hard))
 
         arguments = [*prefix, *command, "serve", "--db", str(db), "--port", "0", *options]
         self.process = subprocess.Popen(
