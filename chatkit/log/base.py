@@ -117,12 +117,14 @@ class Log(ABC):
         epoch: the log's identity; another epoch means that positions do not compare.
         head: the greatest position that is durable, 0 when there is none.
         floor: everything with a greater ``seq`` is still kept.
+        engine: what it is made of, with its version, for people.
         trouble: why the last batch was refused whole, a full disk for one; ``None`` once one is accepted.
     """
 
     epoch: str
     head: int
     floor: int
+    engine: str = ""
     trouble: str | None = None
 
     @abstractmethod

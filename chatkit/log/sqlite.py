@@ -43,6 +43,7 @@ class SqliteLog(Log):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.epoch, self.head, self.floor = "", 0, 0
+        self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._lock = FileLock(path)
         self._thread = ThreadPoolExecutor(1, "chatkit-log-writer")
         self._writer: Writer | None = None

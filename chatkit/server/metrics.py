@@ -5,7 +5,6 @@ Nothing here is on the way of a message: the parts count in plain integers, and 
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -52,8 +51,8 @@ class _Reading(Collector):
 
     def _server(self) -> Iterator[Metric]:
         context = self._context
-        info = GaugeMetricFamily("chatkit_info", "Versions.", labels=["version", "sqlite", "epoch"])
-        info.add_metric([version("chatkit"), sqlite3.sqlite_version, context.log.epoch], 1)
+        info = GaugeMetricFamily("chatkit_info", "Versions.", labels=["version", "engine", "epoch"])
+        info.add_metric([version("chatkit"), context.log.engine, context.log.epoch], 1)
         yield info
         yield _gauge("chatkit_uptime_seconds", "Since the server started.", time.time() - context.started_s)
         healthy = context.journal.accepts and context.log.trouble is None and not context.draining

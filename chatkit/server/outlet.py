@@ -108,6 +108,10 @@ class Outlet(asyncio.Protocol, Timed):
             self._transport.resume_reading()
         self._context.wheel.add(self, _CLOSE_GRACE_S)
 
+    def abort(self) -> None:
+        """Close now, whatever waits to be written."""
+        self._transport.abort()
+
     def leave(self) -> None:
         """Drop everything that others know this connection by. Idempotent."""
         self.write = _discard

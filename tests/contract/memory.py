@@ -69,7 +69,8 @@ class MemoryLog(Log):
 
     async def start_of_last(self, pattern: Pattern, count: int) -> int:
         head = self.head
-        found = [event.seq or 0 for event in self._events if pattern.matches(event.channel)][-count:]
+        told = [event for event in self._events if (event.seq or 0) <= head]
+        found = [event.seq or 0 for event in told if pattern.matches(event.channel)][-count:]
         return found[0] - 1 if found else head
 
     async def prune(
