@@ -59,7 +59,7 @@ LIBRARIES: dict[str, set[str]] = {
         "log/writer.py",
     },
     "typer": {"cli/app.py"},
-    "uuid_utils": {"log/schema.py", "server/context.py", "client/sending.py"},
+    "uuid_utils": {"log/schema.py", "server/context.py"},
     "uvloop": {"server/app.py"},
     "websockets": {"server/frames.py", "server/handshake.py", "client/link.py"},
 }

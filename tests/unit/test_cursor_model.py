@@ -52,7 +52,7 @@ def unsubscribe(link: int, topic: str) -> Step:
 
 links = st.integers(0, LINKS - 1)
 traffic = (
-    st.builds(send, st.sampled_from(CHANNELS), st.integers(1, 5), st.sampled_from([True, True, True, False]))
+    st.builds(send, st.sampled_from(CHANNELS), st.integers(1, 9), st.sampled_from([True, True, True, False]))
     | st.builds(turn, st.integers(1, 6))
     | st.builds(take, links, st.sampled_from([10, 300, 5000]))
 )
@@ -65,11 +65,15 @@ commands = st.builds(
 ) | st.builds(unsubscribe, links, st.sampled_from(CHANNELS))
 
 
-def play(steps: list[Step]) -> tuple[Stage, list[list[Frame]]]:
+#: Events in a page, and how many of the newest are in memory.
+sizes = st.sampled_from([(3, 4), (3, 20), (10, 4), (100, 2)])
+
+
+def play(steps: list[Step], size: tuple[int, int]) -> tuple[Stage, list[list[Frame]]]:
     """Do the steps, let everybody read to the end, and return what each link was told."""
 
     async def whole() -> Stage:
-        stage = Stage(LINKS)
+        stage = Stage(LINKS, page=size[0])
         async with asyncio.timeout(20):
             for step in steps:
                 result = step(stage)
@@ -79,7 +83,7 @@ def play(steps: list[Step]) -> tuple[Stage, list[list[Frame]]]:
             await stage.end()
         return stage
 
-    with mock.patch.object(hub, "_RECENT_EVENTS", 4):
+    with mock.patch.object(hub, "_RECENT_EVENTS", size[1]):
         stage = asyncio.run(whole())
     return stage, [transport.frames() for transport in stage.transports]
 
@@ -112,9 +116,9 @@ def check_period(stage: Stage, frames: list[Frame], *, ended: bool) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(traffic | commands, max_size=40))
-def test_each_subscription_gets_its_part_of_the_log_in_order(steps: list[Step]) -> None:
-    stage, heard = play(steps)
+@given(st.lists(traffic | commands, max_size=40), sizes)
+def test_each_subscription_gets_its_part_of_the_log_in_order(steps: list[Step], size: tuple[int, int]) -> None:
+    stage, heard = play(steps, size)
     for frames in heard:
         for channel in CHANNELS:
             period: list[Frame] = []
@@ -131,15 +135,17 @@ def test_each_subscription_gets_its_part_of_the_log_in_order(steps: list[Step]) 
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(traffic, max_size=25), st.integers(0, 12), st.lists(traffic, max_size=25))
-def test_after_a_position_comes_all_of_the_rest(before: list[Step], after: int, then: list[Step]) -> None:
+@given(st.lists(traffic, max_size=25), st.integers(0, 30), st.lists(traffic, max_size=25), sizes)
+def test_after_a_position_comes_all_of_the_rest(
+    before: list[Step], after: int, then: list[Step], size: tuple[int, int]
+) -> None:
     starts: list[int] = []
 
     def begin(stage: Stage) -> None:
         starts.append(min(after, stage.log.head))
         stage.say(0, wire.Subscribe("chat/a", after=starts[0]))
 
-    stage, heard = play([*before, begin, *then])
+    stage, heard = play([*before, begin, *then], size)
     seqs = [frame["seq"] for frame in heard[0] if frame["type"] == "event" and "seq" in frame]
     assert seqs == [seq for seq in positions(stage, "chat/a") if seq > starts[0]]
 
@@ -147,19 +153,21 @@ def test_after_a_position_comes_all_of_the_rest(before: list[Step], after: int, 
 TOPICS = ["chat/a", "chat/b", "chat/*", "*/a", "*/**"]
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(traffic, max_size=15),
-    st.lists(
-        st.tuples(st.sampled_from(TOPICS), st.none() | st.integers(0, 12)),
-        min_size=1,
-        max_size=4,
-        unique_by=lambda t: t[0],
-    ),
-    st.lists(traffic, max_size=30),
+subscriptions = st.lists(
+    st.tuples(st.sampled_from(TOPICS), st.none() | st.integers(0, 20), st.lists(traffic, max_size=4)),
+    min_size=2,
+    max_size=4,
+    unique_by=lambda wanted: wanted[0],
 )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(traffic, min_size=3, max_size=15), subscriptions, st.lists(traffic, max_size=15), sizes)
 def test_overlapping_subscriptions_bring_each_event_once(
-    before: list[Step], wanted: list[tuple[str, int | None]], then: list[Step]
+    before: list[Step],
+    wanted: list[tuple[str, int | None, list[Step]]],
+    then: list[Step],
+    size: tuple[int, int],
 ) -> None:
     starts: dict[str, int] = {}
 
@@ -170,8 +178,8 @@ def test_overlapping_subscriptions_bring_each_event_once(
 
         return step
 
-    opening = [part for topic, after in wanted for part in (begin(topic, after), *then[:2])]
-    stage, heard = play([*before, *opening, *then[2:]])
+    opening = [step for topic, after, meanwhile in wanted for step in (begin(topic, after), *meanwhile)]
+    stage, heard = play([*before, *opening, *then], size)
     events = [frame for frame in heard[0] if frame["type"] == "event" and "seq" in frame]
     seqs = [frame["seq"] for frame in events]
     assert len(seqs) == len(set(seqs))
