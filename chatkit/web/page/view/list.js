@@ -18,7 +18,7 @@ export class MessageList extends Component {
   #drawn = [0, 0]
   #height = 800
   #lastTop = 0
-  #settledPx = 0
+  #bodyHeight = 0
   #observer = new ResizeObserver(() => requestAnimationFrame(() => this.#scroller && this.#settle()))
 
   get #place() {
@@ -106,7 +106,7 @@ export class MessageList extends Component {
     const top = this.#place.stick ? this.#scroller.scrollHeight : this.#top() + this.#before.offsetTop
     if (Math.abs(this.#scroller.scrollTop - top) > 0.5) this.#scroller.scrollTop = top
     this.#lastTop = this.#scroller.scrollTop
-    this.#settledPx = this.#scroller.scrollHeight
+    this.#bodyHeight = this.#body.offsetHeight
     this.#drawMore()
   }
 
@@ -132,9 +132,9 @@ export class MessageList extends Component {
     const left = scrollHeight - scrollTop - clientHeight
     const { stick } = this.#place
     // At the bottom of a list whose size has changed since it was settled, a move is the browser's own, made to stay in
-    // bounds; `#settle` follows. Otherwise one can only go up from there, and by a hair is enough, even while messages
+    // bounds; the observer has seen the same two sizes change, so `#settle` follows. Otherwise one can only go up from there, and by a hair is enough, even while messages
     // are pouring in.
-    if (stick && (scrollHeight !== this.#settledPx || clientHeight !== this.#height)) return
+    if (stick && (this.#body.offsetHeight !== this.#bodyHeight || clientHeight !== this.#height)) return
     const up = scrollTop < this.#lastTop - 1
     this.#lastTop = scrollTop
     const [row, offset] = this.#edge(scrollTop)
