@@ -76,8 +76,6 @@ async def serve(config: Config, started: Started) -> None:
     path = config.database
     prepared = prepare(path, count=False)
     log = await SqliteLog.open(path, config.durability)
-    if (fault := known_faults()) is not None:
-        logger.info("%s", fault)
     try:
         context = Context(config, log, _max_connections(config))
         log.listen(context.hub.deliver, context.journal.fail)
@@ -102,6 +100,8 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
     if config.retention is not None:
         context.spawn(retain(context, Retention.parse(config.retention)))
     with _signals(stop):
+        if (fault := known_faults()) is not None:
+            logger.info("%s", fault)
         started(Running(_url(config.host, listener), path, created, config))
         await stop.wait()
         await _drain(context, listener, journal)
