@@ -91,6 +91,17 @@ def send(count: int) -> Step:
     return step
 
 
+def burst(batches: int) -> Step:
+    """Batch after batch, each handed out before the next: what fills a queue."""
+
+    async def step(reader: Reader, stage: Stage) -> None:
+        for _ in range(batches):
+            send(3)(reader, stage)
+            await stage.turn(12)
+
+    return step
+
+
 def prune(keep: int) -> Step:
     async def step(reader: Reader, stage: Stage) -> None:
         await stage.log.prune(Plan(keep=keep), lambda _: stage.context.pages.clear())
@@ -105,6 +116,7 @@ def again(reader: Reader, stage: Stage) -> None:
 
 steps = st.lists(
     st.builds(send, st.integers(1, 8))
+    | st.builds(burst, st.integers(1, 8))
     | st.builds(prune, st.integers(0, 6))
     | st.builds(lambda times: lambda reader, stage: stage.turn(times), st.integers(1, 6))
     | st.builds(lambda size: lambda reader, stage: stage.transports[0].take(size), st.sampled_from([10, 300, 5000]))
