@@ -20,6 +20,9 @@ Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 _encode = msgspec.json.Encoder().encode
 
+#: JSON's null, and what a field of any JSON is when it is left out: a union with None would take nothing but null.
+NULL: Final = msgspec.Raw(b"null")
+
 
 # ---------------------------------------------------------------------------------------------- HTTP bodies
 
@@ -32,7 +35,7 @@ class SendBody(msgspec.Struct, gc=False):
     id: str | None = None
     userId: str | None = None  # noqa: N815
     timestamp: int | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = NULL
 
 
 class PublishBody(msgspec.Struct, gc=False):
@@ -40,7 +43,7 @@ class PublishBody(msgspec.Struct, gc=False):
 
     topic: str
     event: str
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = NULL
     persist: bool | None = None
     id: str | None = None
     userId: str | None = None  # noqa: N815
@@ -176,7 +179,7 @@ class Publish(Command, tag="publish"):
 
     topic: str
     event: str
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = NULL
     persist: bool | None = None
     id: str | None = None
 
@@ -186,7 +189,7 @@ class Chat(Command, tag="chat"):
 
     roomId: str  # noqa: N815
     text: str
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = NULL
     id: str | None = None
 
 
@@ -361,23 +364,38 @@ failure: Final = msgspec.json.Decoder(Failure)
 anything: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
-def checked_json(raw: msgspec.Raw | None, field: str) -> bytes | None:
+def same_json(left: Any, right: Any) -> bool:
+    """JSON equality of decoded values: Python takes ``True`` and ``1`` for the same, JSON does not.
+
+    Raises:
+        RecursionError: they are nested too deeply to be compared.
+    """
+    if isinstance(left, dict):
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(same_json(value, right[name]) for name, value in left.items())
+        )
+    if isinstance(left, list):
+        return isinstance(right, list) and len(left) == len(right) and all(map(same_json, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def checked_json(raw: msgspec.Raw, field: str) -> bytes:
     """The bytes of ``raw`` on one line, after the checks that msgspec.Raw leaves out.
 
-    A raw value is not decoded, so an escape of half a surrogate pair would reach every subscriber's parser; and
-    one with line breaks would be several lines of a stream.
+    A raw value is not decoded, so bytes that are no UTF-8, an escape of half a surrogate pair, or a number beyond
+    every float would reach the parsers of the hub's filters, the log and every subscriber; and a value with line
+    breaks would be several lines of a stream.
 
     Raises:
         Refused: ``invalid_json``.
     """
-    if raw is None:
-        return None
     value = bytes(raw)
-    if b"\\u" in value:
-        try:
-            anything.decode(value)
-        except msgspec.DecodeError as error:
-            raise Refused("invalid_json", f"`{field}` is not JSON: {error}") from None
+    try:
+        anything.decode(value)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        raise Refused("invalid_json", f"`{field}` is not JSON in UTF-8: {error}") from None
     if b"\n" in value or b"\r" in value:
         return msgspec.json.format(value, indent=-1)
     return value

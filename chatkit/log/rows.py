@@ -116,12 +116,15 @@ def same_content(stored: Event, submission: Submission) -> bool:
         return False
     if stored.data == event.data:
         return True
-    old, new = wire.anything.decode(stored.data), wire.anything.decode(event.data)
-    if (
-        event.event == CHAT_MESSAGE
-        and not submission.timestamp_given
-        and isinstance(old, dict)
-        and isinstance(new, dict)
-    ):
-        old, new = {**old, "timestamp": None}, {**new, "timestamp": None}
-    return bool(old == new)
+    try:
+        old, new = wire.anything.decode(stored.data), wire.anything.decode(event.data)
+        if (
+            event.event == CHAT_MESSAGE
+            and not submission.timestamp_given
+            and isinstance(old, dict)
+            and isinstance(new, dict)
+        ):
+            old, new = {**old, "timestamp": None}, {**new, "timestamp": None}
+        return wire.same_json(old, new)
+    except RecursionError:  # nested to the very limit: not the same, as far as can be told
+        return False

@@ -14,7 +14,7 @@ from ..log.base import Outcome, Submission
 from . import responses
 from .context import Context, logger
 from .handshake import REALTIME, accept
-from .request import Request, RequestReader
+from .request import Head, Request, RequestReader
 from .routes import ROUTES, Handler
 from .websocket import Link
 from .wheel import Timed
@@ -40,7 +40,11 @@ class Exchange:
 
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""
-        self._set(responses.ok(body) if self.request.head.keep_alive else responses.response(200, body, close=True))
+        head = self.request.head
+        if head.keep_alive and head.method != "HEAD":
+            self._set(responses.ok(body))
+        else:
+            self.answer(200, body)
 
     def answer(
         self, status: int, body: bytes, content_type: str = responses.JSON, headers: dict[str, str] | None = None
@@ -109,6 +113,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_context",
         "_exchanges",
         "_is_paused",
+        "_last_words",
         "_partial",
         "_reader",
         "_since_s",
@@ -121,6 +126,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._active = False  # whether a request was read since the last tick
         self._closing = False
         self._is_paused = False
+        self._last_words = b""  # what is written after the last answer
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
         self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
@@ -186,8 +192,7 @@ class HttpConnection(asyncio.Protocol, Timed):
     def close_idle(self) -> None:
         """For a graceful stop: close now if nothing is being answered, else after the answer."""
         self._closing = True
-        if not self._exchanges:
-            self._transport.close()
+        self.flush()
 
     def flush(self) -> None:
         """Write the answers that are next in order."""
@@ -196,13 +201,13 @@ class HttpConnection(asyncio.Protocol, Timed):
             exchange = exchanges.popleft()
             self._write(response)
             if not exchange.request.head.keep_alive:
+                exchanges.clear()
                 self._closing = True
+        if self._closing:
+            if not exchanges:
+                self._write(self._last_words)
                 self._transport.close()
-                return
-        if self._closing and not exchanges:
-            self._transport.close()
-            return
-        if len(exchanges) == _MAX_PIPELINED // 2:
+        elif len(exchanges) == _MAX_PIPELINED // 2:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -213,54 +218,54 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     def _read(self) -> None:
         """Handle every whole request that has arrived."""
+        reader, exchanges = self._reader, self._exchanges
         while not self._closing and not self._is_paused:
-            if len(self._exchanges) >= _MAX_PIPELINED:
+            if len(exchanges) >= _MAX_PIPELINED:
                 self._transport.pause_reading()
                 return
             try:
-                request = self._reader.next_request()
+                request = reader.next_request()
             except Refused as error:
                 self._fail(error)
                 return
             if request is None:
-                if not self._partial and not self._reader.is_idle:
-                    self._partial = True
-                    self._since_s = time.monotonic()
-                head = self._reader.head
-                if head is not None and head.headers.get("expect", "").lower() == "100-continue":
-                    self._continue(head.length)
+                self._wait_for_more()
                 return
-            if request.head.upgrade and request.head.path == REALTIME:
+            head = request.head
+            if head.upgrade and head.path == REALTIME:
                 self._upgrade(request)
                 return
             self._active = True
             self._partial = False
-            self._handle(request)
+            exchange = Exchange(self, self._context, request)
+            exchanges.append(exchange)
+            try:
+                _route(head)(exchange)
+            except Refused as error:
+                exchange.refuse(error, _allow(head) if error.status == 405 else None)
+            except Exception:
+                logger.exception("%s %s failed", head.method, head.path)
+                exchange.refuse(Refused("internal", "the server failed; its log says how"))
+            if not reader.buffered:
+                return
 
-    def _continue(self, length: int | None) -> None:
-        """RFC 9110, 10.1.1: the client waits for leave to send the body; once for each request."""
-        if not self._exchanges and length:
+    def _wait_for_more(self) -> None:
+        """A request has begun and not come whole: its deadline runs, and its client may wait for leave to go on."""
+        reader = self._reader
+        if reader.is_idle:
+            return
+        if not self._partial:
+            self._partial = True
+            self._since_s = time.monotonic()
+        if reader.wants_continue and not self._exchanges:  # RFC 9110, 10.1.1
+            reader.wants_continue = False
             self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _handle(self, request: Request) -> None:
-        exchange = Exchange(self, self._context, request)
-        self._exchanges.append(exchange)
-        try:
-            _route(request)(exchange)
-        except Refused as error:
-            exchange.refuse(error, _allow(request) if error.status == 405 else None)
-        except Exception:
-            logger.exception("%s %s failed", request.head.method, request.head.path)
-            exchange.refuse(Refused("internal", "the server failed; its log says how"))
-
     def _fail(self, error: Refused) -> None:
-        """Answer what cannot be read as a request; nothing after it can be trusted."""
+        """Answer what cannot be read as a request, in its turn; nothing after it can be trusted."""
         self._closing = True
-        if self._exchanges:
-            self._transport.close()  # its answer would come before those that are due
-            return
-        self._write(responses.refusal(error, close=True))
-        self._transport.close()
+        self._last_words = responses.refusal(error, close=True)
+        self.flush()
 
     def _upgrade(self, request: Request) -> None:
         if self._exchanges:
@@ -271,11 +276,11 @@ class HttpConnection(asyncio.Protocol, Timed):
         except Refused as error:
             extra = {"Sec-WebSocket-Version": "13"} if error.status == 426 else None
             self._closing = True
-            self._write(responses.refusal(error, close=True, headers=extra))
-            self._transport.close()
+            self._last_words = responses.refusal(error, close=True, headers=extra)
+            self.flush()
             return
         self._write(handshake.response)
-        context, transport, rest = self._context, self._transport, self._reader.rest
+        context, transport, rest = self._context, self._transport, self._reader.buffered
         self._closing = True
         context.http.discard(self)
         link = Link(context, handshake.session, transport)
@@ -288,14 +293,13 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._transport.write(data)
 
 
-def _route(request: Request) -> Handler:
-    methods = ROUTES.get(request.head.path)
+def _route(head: Head) -> Handler:
+    methods = ROUTES.get(head.path)
     if methods is None:
-        raise Refused("not_found", f"there is nothing at {request.head.path[:200]}")
-    method = request.head.method
-    handler = methods.get("GET" if method == "HEAD" else method)
+        raise Refused("not_found", f"there is nothing at {head.path[:200]}")
+    handler = methods.get("GET" if head.method == "HEAD" else head.method)
     if handler is None:
-        raise Refused("method_not_allowed", f"{request.head.path} takes {_methods(methods)}, not {method}")
+        raise Refused("method_not_allowed", f"{head.path} takes {_methods(methods)}, not {head.method}")
     return handler
 
 
@@ -303,5 +307,5 @@ def _methods(methods: dict[str, Handler]) -> str:
     return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
 
 
-def _allow(request: Request) -> dict[str, str]:
-    return {"Allow": _methods(ROUTES[request.head.path])}
+def _allow(head: Head) -> dict[str, str]:
+    return {"Allow": _methods(ROUTES[head.path])}

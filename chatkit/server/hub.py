@@ -77,30 +77,30 @@ class Recent:
 
     def __init__(self, floor: int) -> None:
         self.floor = floor
-        self._events: deque[Event] = deque()
+        self._batches: deque[tuple[list[Event], int, int]] = deque()  # events, their bytes, their last seq
+        self._count = 0
         self._bytes = 0
 
-    def extend(self, events: Iterable[Event]) -> None:
-        """Add what was just committed."""
-        kept = self._events
-        for event in events:
-            if event.seq is not None:
-                kept.append(event)
-                self._bytes += len(event.data)
-        while len(kept) > _RECENT_EVENTS or (self._bytes > _RECENT_BYTES and kept):
-            oldest = kept.popleft()
-            self._bytes -= len(oldest.data)
-            self.floor = oldest.seq or self.floor
+    def extend(self, events: list[Event], last_seq: int) -> None:
+        """Add the persisted events that were just committed, the last of them at ``last_seq``."""
+        size = sum([len(event.data) for event in events])
+        self._batches.append((events, size, last_seq))
+        self._count += len(events)
+        self._bytes += size
+        while self._count > _RECENT_EVENTS or self._bytes > _RECENT_BYTES:
+            oldest, size, self.floor = self._batches.popleft()
+            self._count -= len(oldest)
+            self._bytes -= size
 
     def after(self, position: int) -> list[Event]:
         """Events with a greater ``seq`` than ``position``, which must not be below :attr:`floor`."""
-        found: list[Event] = []
-        for event in reversed(self._events):
-            if event.seq is None or event.seq <= position:
+        found: list[list[Event]] = []
+        for events, _, last_seq in reversed(self._batches):
+            if last_seq <= position:
                 break
-            found.append(event)
-        found.reverse()
-        return found
+            found.append(events)
+        newer = [event for events in reversed(found) for event in events]
+        return [event for event in newer if event.seq is not None and event.seq > position]
 
 
 class Hub:
@@ -136,11 +136,10 @@ class Hub:
             own = [event for event in events if group.covers(event.channel)]
             if own:
                 self._deliver_group(group, own)
-        for event in reversed(events):
-            if event.seq is not None:
-                self.position = event.seq
-                break
-        self.recent.extend(events)
+        persisted = [event for event in events if event.seq is not None]
+        if persisted:
+            self.position = persisted[-1].seq or self.position
+            self.recent.extend(persisted, self.position)
         if self._over_limit:
             over, self._over_limit = self._over_limit, []
             for link in over:

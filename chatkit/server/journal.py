@@ -30,13 +30,13 @@ class Journal:
         self._queue: list[tuple[Submission, Done]] = []
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
-        self._closing = False
+        self._open = True
         self.failure: LogFailed | None = None
 
     @property
     def accepts(self) -> bool:
         """Whether a submission would be taken now."""
-        return not self._closing and self.failure is None and self._queued_bytes <= self._max_bytes
+        return self._open and self._queued_bytes <= self._max_bytes
 
     def submit(self, submission: Submission, done: Done) -> None:
         """Queue an event.
@@ -48,11 +48,12 @@ class Journal:
         Raises:
             Refused: ``unavailable``, nothing was queued: overloaded, stopping or failed.
         """
-        if not self.accepts:
+        if self._queued_bytes > self._max_bytes or not self._open:
             raise self._refusal()
-        if not self._queue:
+        queue = self._queue
+        if not queue:
             self._arrived.set()
-        self._queue.append((submission, done))
+        queue.append((submission, done))
         self._queued_bytes += len(submission.event.data)
 
     async def run(self) -> None:
@@ -63,7 +64,7 @@ class Journal:
         """
         while True:
             if not self._queue:
-                if self._closing:
+                if not self._open:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -73,7 +74,7 @@ class Journal:
             try:
                 outcomes = await self._log.append([submission for submission, _ in batch])
             except LogFailed as error:
-                self.failure = error
+                self.failure, self._open = error, False
                 waiting, self._queue = batch + self._queue, []
                 for submission, done in waiting:
                     done(submission, self._refusal())
@@ -83,12 +84,12 @@ class Journal:
 
     def drain(self) -> None:
         """Take no more; :meth:`run` returns when what was taken is committed. Idempotent."""
-        self._closing = True
+        self._open = False
         self._arrived.set()
 
     def _refusal(self) -> Refused:
         if self.failure is not None:
             return Refused("unavailable", "the log has failed; the outcome is unknown, retry with the same id")
-        if self._closing:
+        if not self._open:
             return Refused("unavailable", "the server is stopping; retry with the same id", retry_after_s=1)
         return Refused("unavailable", "too much waits to be stored; retry with the same id", retry_after_s=1)

@@ -29,7 +29,7 @@ class Head(msgspec.Struct, frozen=True):
         length: bytes of the body; ``None`` when it comes in chunks.
         keep_alive: whether the connection may carry another request.
         upgrade: whether the client asks for another protocol.
-        http_1_0: whether the client speaks HTTP/1.0.
+        is_json: whether the body is said to be JSON.
     """
 
     method: str
@@ -39,7 +39,7 @@ class Head(msgspec.Struct, frozen=True):
     length: int | None
     keep_alive: bool
     upgrade: bool
-    http_1_0: bool
+    is_json: bool
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters, decoded.
@@ -122,7 +122,7 @@ def parse_head(data: bytes, max_fields: int) -> Head:
         length=_body_length(headers),
         keep_alive=parser.should_keep_alive(),
         upgrade="upgrade" in headers and "upgrade" in headers.get("connection", "").lower(),
-        http_1_0=version == "1.0",
+        is_json=headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json",
     )
 
 
@@ -180,32 +180,29 @@ class RequestReader:
     """Cuts the bytes of one connection into requests.
 
     Attributes:
-        head: the head of the request whose body is incomplete.
+        buffered: what came after the last whole request.
+        wants_continue: the client waits for leave to send the body of the request that is incomplete.
     """
 
-    __slots__ = ("_buffer", "_chunks", "_heads", "_max_body", "_max_head", "head")
+    __slots__ = ("_chunks", "_head", "_heads", "_max_body", "_max_head", "buffered", "wants_continue")
 
     def __init__(self, heads: HeadCache, max_head: int, max_body: int) -> None:
         self._heads = heads
         self._max_head = max_head
         self._max_body = max_body
-        self._buffer = b""
         self._chunks: list[bytes] | None = None
-        self.head: Head | None = None
+        self._head: Head | None = None
+        self.buffered = b""
+        self.wants_continue = False
 
     @property
     def is_idle(self) -> bool:
         """Whether no part of a request has arrived."""
-        return not self._buffer and self.head is None
-
-    @property
-    def rest(self) -> bytes:
-        """What came after the last whole request."""
-        return self._buffer
+        return not self.buffered and self._head is None
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
-        self._buffer = self._buffer + data if self._buffer else data
+        self.buffered = self.buffered + data if self.buffered else data
 
     def next_request(self) -> Request | None:
         """The next whole request, ``None`` when more bytes are needed.
@@ -213,31 +210,35 @@ class RequestReader:
         Raises:
             Refused: what is there is no acceptable request; answer, then close the connection.
         """
-        head = self.head
+        head = self._head
         if head is None:
-            if not self._buffer:
-                return None
             head = self._read_head()
             if head is None:
                 return None
-        if head.length is None:
+        length, buffer = head.length, self.buffered
+        if length is None:
             return self._read_chunks(head)
-        if head.length > self._max_body:
-            raise Refused("too_large", f"the body has {head.length} bytes; at most {self._max_body} are taken")
-        buffer = self._buffer
-        if len(buffer) < head.length:
-            self.head = head
+        if length > self._max_body:
+            raise Refused("too_large", f"the body has {length} bytes; at most {self._max_body} are taken")
+        if len(buffer) < length:
+            self._keep(head)
             return None
-        self.head = None
-        self._buffer = buffer[head.length :]
-        return Request(head, buffer[: head.length])
+        self._head = None
+        self.buffered = buffer[length:]
+        return Request(head, buffer[:length])
+
+    def _keep(self, head: Head) -> None:
+        """Remember the head of a request whose body is incomplete."""
+        if self._head is None:
+            self._head = head
+            self.wants_continue = head.headers.get("expect", "").lower() == "100-continue"
 
     def _read_head(self) -> Head | None:
-        buffer = self._buffer
+        buffer = self.buffered
         end = buffer.find(b"\r\n\r\n", 0, self._max_head)
         if end <= 0:
             if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line are to be ignored
-                self._buffer = buffer.lstrip(b"\r\n")
+                self.buffered = buffer.lstrip(b"\r\n")
                 return self._read_head()
             if len(buffer) >= self._max_head:
                 raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
@@ -247,35 +248,35 @@ class RequestReader:
                 raise Refused("bad_request", "lines should end in CR LF")
             return None
         head = self._heads.parse(buffer[: end + 4])
-        self._buffer = buffer[end + 4 :]
+        self.buffered = buffer[end + 4 :]
         return head
 
     def _read_chunks(self, head: Head) -> Request | None:
         """RFC 9112, 7.1, without extensions and trailers, which nobody has a use for here."""
-        self.head = head
+        self._keep(head)
         chunks = self._chunks
         if chunks is None:
             chunks = self._chunks = []
         while True:
-            end = self._buffer.find(b"\r\n", 0, 18)
+            end = self.buffered.find(b"\r\n", 0, 18)
             if end < 0:
-                if len(self._buffer) >= 18:
+                if len(self.buffered) >= 18:
                     raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
                 return None
-            digits = self._buffer[:end]
+            digits = self.buffered[:end]
             if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", digits):
                 raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
             size = int(digits, 16)
             if sum(map(len, chunks)) + size > self._max_body:
                 raise Refused("too_large", f"the body has more than {self._max_body} bytes")
             stop = end + 2 + size
-            if len(self._buffer) < stop + 2:
+            if len(self.buffered) < stop + 2:
                 return None
-            if self._buffer[stop : stop + 2] != b"\r\n":
+            if self.buffered[stop : stop + 2] != b"\r\n":
                 raise Refused("bad_request", "a chunk is longer or shorter than its size")
-            chunk = self._buffer[end + 2 : stop]
-            self._buffer = self._buffer[stop + 2 :]
+            chunk = self.buffered[end + 2 : stop]
+            self.buffered = self.buffered[stop + 2 :]
             if size == 0:
-                self.head = self._chunks = None
+                self._head = self._chunks = None
                 return Request(head, b"".join(chunks))
             chunks.append(chunk)

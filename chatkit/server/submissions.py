@@ -61,7 +61,7 @@ class Maker:
         event_id: str | None = None,
         user_id: str | None = None,
         timestamp: int | None = None,
-        metadata: msgspec.Raw | None = None,
+        metadata: msgspec.Raw = wire.NULL,
     ) -> Submission:
         """A ``chat:message`` to a room.
 
@@ -73,13 +73,14 @@ class Maker:
             raise Refused("invalid_field", "`text` is empty")
         if timestamp is not None and not 0 <= timestamp <= MAX_SEQ:
             raise Refused("invalid_field", "`timestamp` should be Unix milliseconds")
-        event_id = self._id(event_id)
-        user = self._user(author, user_id)
+        event_id = self._new_id() if event_id is None else checked_id(event_id)
+        user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
         when = self._now_ms() if timestamp is None else timestamp
-        extra = wire.checked_json(metadata, "metadata")
-        data = wire.message_data(event_id, user, text, when, None if extra is None else msgspec.Raw(extra))
+        extra = b"null" if metadata is wire.NULL else wire.checked_json(metadata, "metadata")
+        derived = extra == b"null"
+        data = wire.message_data(event_id, user, text, when, None if derived else msgspec.Raw(extra))
         event = Event(channel, CHAT_MESSAGE, event_id, user, when, data)
-        return Submission(event, text, derived=extra is None, timestamp_given=timestamp is not None)
+        return Submission(event, text, derived=derived, timestamp_given=timestamp is not None)
 
     def event(
         self,
@@ -104,28 +105,15 @@ class Maker:
             raise Refused("invalid_field", f"`event`: {error}") from None
         if name.startswith("presence:"):
             raise Refused("invalid_field", "`event`: names that start with 'presence:' are the server's own")
-        payload = wire.checked_json(data, "data") or b"null"
-        event_id = self._id(event_id)
-        user = self._user(author, user_id)
+        payload = wire.checked_json(data, "data")
+        event_id = self._new_id() if event_id is None else checked_id(event_id)
+        user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
         event = Event(channel, name, event_id, user, self._now_ms(), payload, None, persist)
         return Submission(event, _text_of(payload) if persist and name == CHAT_MESSAGE else "")
 
     def ephemeral(self, channel: str, name: str, user_id: str, data: bytes) -> Submission:
         """An event of the server's own."""
         return Submission(Event(channel, name, self._new_id(), user_id, self._now_ms(), data, None, persist=False))
-
-    def _id(self, given: str | None) -> str:
-        if given is None:
-            return self._new_id()
-        try:
-            return check_text("id", given, MAX_ID_CHARS)
-        except InvalidName as error:
-            raise Refused("invalid_field", f"`id`: {error}") from None
-
-    def _user(self, author: Author, given: str | None) -> str:
-        if given is None:
-            return author.user_id or ANONYMOUS
-        return checked_user(given)
 
 
 @lru_cache(maxsize=4096)
@@ -137,6 +125,19 @@ def _room_channel(room: str, projects: frozenset[str]) -> str:
         raise Refused("invalid_topic", f"`roomId`: {error}") from None
 
 
+def checked_id(event_id: str) -> str:
+    """Return ``event_id`` if it may be one.
+
+    Raises:
+        Refused: ``invalid_field``.
+    """
+    try:
+        return check_text("id", event_id, MAX_ID_CHARS)
+    except InvalidName as error:
+        raise Refused("invalid_field", f"`id`: {error}") from None
+
+
+@lru_cache(maxsize=4096)
 def checked_user(user_id: str) -> str:
     """Return ``user_id`` if it may be one.
 

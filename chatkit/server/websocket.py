@@ -348,7 +348,7 @@ class Link(asyncio.Protocol, Timed):
     def _track(self, command: wire.Track) -> None:
         channel = resolve_channel(command.topic, self.session.author.projects)
         self.session.check_track(channel)
-        state = wire.checked_json(command.state, "state") or b"{}"
+        state = wire.checked_json(command.state, "state")
         change = self._context.presence.track(channel, self._user_id, self, state)
         self.session.tracked.add(channel)
         self._announce(change)

@@ -50,7 +50,7 @@ class Client {
       address: () => this.#address(),
       probe: () => this.#probe(),
       on: {
-        open: () => this.#channels.forEach(channel => channel.resume()),
+        open: () => this.#channels.forEach(channel => channel.reopened()),
         frame: frame => this.#frame(frame),
         status: link => this.#emit('status', { status: link.status, reason: link.reason, retryAt: link.retryAt }),
         lost: () => this.#lost(),

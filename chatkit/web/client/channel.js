@@ -71,12 +71,15 @@ export class Channel {
     return this.client.send(this.name.slice('chat/'.length), text, options)
   }
 
-  /** What is kept of this channel, oldest first: the newest `limit` events with a seq below `before`, or the first ones
-   *  above `after`.  @returns {Promise<{epoch, messages, next}>}  @throws {ChatkitError} */
-  history({ before, after, limit = 50 } = {}) {
-    const query = new URLSearchParams({ channel: this.name, limit })
-    if (before !== undefined) query.set('before', before)
-    if (after !== undefined) query.set('after', after)
+  /** What is kept of this channel, oldest first: the newest `last` events, the newest `limit` with a seq below `before`,
+   *  or the first `limit` above `after`.
+   *  @returns {Promise<{epoch, messages, next}>} `next` is the `after` of the next page, or null
+   *  @throws {ChatkitError} */
+  history({ last, before, after, limit } = {}) {
+    const query = new URLSearchParams({ channel: this.name })
+    for (const [name, value] of Object.entries({ last, before, after, limit })) {
+      if (value !== undefined) query.set(name, value)
+    }
     return this.client.request(`/api/messages?${query}`)
   }
 
@@ -93,11 +96,19 @@ export class Channel {
     return this
   }
 
-  /** Say everything again on a connection that is new. Called by the client. */
+  /** The connection is new: say everything again. Called by the client. */
+  reopened() {
+    this.#unanswered = 0
+    this.resume()
+  }
+
+  /** Ask for the subscription, from where it has got to, and the presence. */
   resume() {
     if (this.#wanted) {
       const { last, filter } = this.#wanted
       const start = this.#position ? { after: this.#position.seq, epoch: this.#position.epoch } : { last }
+      this.#replays = this.#position !== null || last > 0
+      this.#unanswered++
       this.client.link.send({ type: 'subscribe', topic: this.name, ...start, filter })
     }
     if (this.#state !== undefined) this.client.link.send({ type: 'track', topic: this.name, state: this.#state })
@@ -105,15 +116,44 @@ export class Channel {
 
   /** Take one frame of the server's. Called by the client. */
   frame(frame) {
-    if (frame.type === 'event') return this.#event(frame)
-    if (!this.#wanted && frame.type !== 'unsubscribed') return undefined
-    if (frame.type === 'live') this.#advance(frame.seq)
-    else if (frame.type === 'subscribed' && !frame.recovered && this.#position) return this.#reset(frame)
-    else if (frame.type === 'subscribed') this.#epoch = frame.epoch
-    return this.#tell({ ...frame, status: frame.type })
+    if (frame.type === 'event') {
+      this.#event(frame)
+      return
+    }
+    if (!this.#wanted && frame.type !== 'unsubscribed') return
+    if (frame.type === 'subscribed') this.#subscribed(frame)
+    else if (frame.type === 'live') {
+      if (this.#unanswered === 0) this.#live(frame) // else it is about a subscription that has been replaced
+    } else {
+      if (frame.type === 'error') this.#unanswered = 0
+      this.#tell({ ...frame, status: frame.type })
+    }
   }
 
   #epoch = undefined
+  #replays = false // whether something old was asked for
+  #unanswered = 0 // subscribe frames on their way
+
+  #subscribed(frame) {
+    this.#epoch = frame.epoch
+    this.#unanswered--
+    if (!frame.recovered && this.#position) {
+      // The server replays nothing. Where `last` was wanted, ask again, as a new subscriber would.
+      this.#position = null
+      this.#tell({ ...frame, status: 'reset' })
+      if (this.#wanted.last) {
+        this.resume()
+        return
+      }
+    }
+    this.#tell({ ...frame, status: 'subscribed' })
+    if (!this.#replays) this.#live(frame) // no `live` frame will follow: it is live already
+  }
+
+  #live(frame) {
+    this.#advance(frame.seq)
+    this.#tell({ ...frame, status: 'live' })
+  }
 
   #event(frame) {
     if (!this.#wanted) return // on its way when we left
@@ -127,13 +167,6 @@ export class Channel {
     if (!this.#position || this.#epoch !== this.#position.epoch || seq > this.#position.seq) {
       this.#position = { epoch: this.#epoch, seq }
     }
-  }
-
-  // The server replays nothing after `recovered: false`. Asking again without a position gives what a new subscriber gets.
-  #reset(frame) {
-    this.#position = null
-    this.#tell({ ...frame, status: 'reset' })
-    this.resume()
   }
 
   #tell(status) {

@@ -1,20 +1,20 @@
-// The open room: its subscription, its messages, its history; and what comes in for the other rooms.
+// What comes in: the messages of the open room, and of the rooms that were open before.
 
 import { batch, signal } from '../../vendor/signals.js'
 import { client, me } from './connection.js'
 import { Outbox } from './outbox.js'
-import { forgetPeople, hush, notice } from './people.js'
-import { COUNT_TO, list, load, markSeen, note, seenSeq } from './rooms.js'
+import { hush, lookAround, notice } from './people.js'
+import { list, load, markSeen, note, seenSeq } from './rooms.js'
 import { messageOf, Timeline } from './timeline.js'
 
-const FIRST_PAGE = 60
-const OLDER_PAGE = 100
+const EVERYTHING = 'chat/**'
+const PAGE = 100
 const KEEP_ROWS = 20_000
 const HIDDEN_FLUSH_MS = 200
 
 /** The open room's channel, `chat/general`, and what the page shows of it. `version` rises whenever rows change. */
 export const current = signal('')
-export const view = signal({ timeline: new Timeline(), version: 0, ready: false, loading: false, refused: null })
+export const view = signal({ timeline: new Timeline(), version: 0, loading: false, refused: null })
 /** Whether the newest message is in sight; set by the list. */
 export const atBottom = signal(true)
 /** Messages by others that came in below what is in sight. */
@@ -23,7 +23,6 @@ export const below = signal(0)
 export const arrivals = signal([])
 
 const timelines = new Map()
-const watched = new Set()
 
 function timelineOf(channel) {
   if (!timelines.has(channel)) timelines.set(channel, new Timeline())
@@ -41,56 +40,106 @@ function show(channel, change = {}) {
 export function open(channel) {
   const left = current.peek()
   if (channel === left) return
-  if (left) {
-    const subscription = client.channel(left)
-    timelineOf(left).position = subscription.position
-    subscription.untrack().unsubscribe()
-  }
+  if (left) client.channel(left).untrack()
   const room = list(channel)
-  if (room.unread.size >= COUNT_TO) timelineOf(channel).clear() // far behind: load what is newest instead of reading on
   const timeline = timelineOf(channel)
   timeline.dividerSeq = room.unread.size ? seenSeq(channel) : null
   batch(() => {
     current.value = channel
     below.value = 0
     atBottom.value = timeline.place?.stick ?? true
-    view.value = { timeline, version: view.peek().version + 1, ready: timeline.position !== null, loading: false, refused: null }
+    view.value = { timeline, version: view.peek().version + 1, loading: false, refused: null }
   })
-  forgetPeople()
-  const subscription = client.channel(channel)
-  if (!watched.has(channel)) {
-    watched.add(channel)
-    subscription.on('*', event => receive(channel, event)).onStatus(status => follow(channel, status))
+  client.channel(channel).track({})
+  if (!live) return // everything that is missing is read as soon as the connection is there
+  listen(channel)
+  readNewest(channel)
+  read()
+}
+
+// ---------------------------------------------------------------------------------- one subscription for every room
+
+// One subscription to all rooms gives the open room and the counts of the others, has one position to resume from, and
+// costs the server no comparing of overlapping subscriptions. Somebody whose token may not read everything gets the
+// rooms that they open, one by one.
+let live = false
+let oneByOne = false
+
+/** Listen, from now on and over every lost connection. */
+export function start() {
+  client.on('status', ({ status }) => status !== 'open' && (live = false))
+  client.channel(EVERYTHING).on('*', event => receive(event.channel, event)).onStatus(follow).subscribe()
+}
+
+function follow({ status, epoch, error }) {
+  if (status === 'subscribed') load(epoch).then(read, () => {})
+  else if (status === 'live') catchUp()
+  else if (status === 'reset') forget()
+  else if (status === 'error' && error.code === 'forbidden') {
+    oneByOne = true
+    client.channel(EVERYTHING).unsubscribe()
+    load(null).catch(() => {})
+    catchUp()
   }
-  const { position } = timeline
-  subscription.subscribe(position ? { after: position.seq, epoch: position.epoch } : { last: FIRST_PAGE }).track({})
 }
 
-function follow(channel, { status, error }) {
-  if (channel !== current.peek()) return
-  if (status === 'subscribed') forgetPeople()
-  else if (status === 'reset') {
-    flush()
-    timelineOf(channel).clear()
-    show(channel, { ready: false })
-  } else if (status === 'live') {
-    flush()
-    const timeline = timelineOf(channel)
-    if (!view.peek().ready) timeline.more = timeline.stored >= FIRST_PAGE // fewer than asked for: that was all there is
-    show(channel, { ready: true })
-  } else if (status === 'error') show(channel, { ready: true, refused: error })
+function catchUp() {
+  live = true
+  flush()
+  listen(current.peek())
+  readNewest(current.peek())
 }
 
-/** Load a page of older messages into the open room. */
+const listening = new Set()
+
+function listen(channel) {
+  if (!oneByOne || listening.has(channel)) return
+  listening.add(channel)
+  client
+    .channel(channel)
+    .on('*', event => receive(channel, event))
+    .onStatus(({ status, error }) => {
+      if (status === 'reset') forget()
+      else if (status === 'live') readNewest(channel)
+      else if (status === 'error') show(channel, { refused: error })
+    })
+    .subscribe()
+}
+
+// What is on the screen is of another log, or there is a hole after it: read again.
+function forget() {
+  incoming = []
+  for (const timeline of timelines.values()) timeline.clear()
+  show(current.peek())
+}
+
+// Called when live events are on their way already, so that nothing falls between them and the page.
+async function readNewest(channel) {
+  const timeline = timelineOf(channel)
+  lookAround(channel)
+  if (timeline.loaded) return
+  try {
+    const { messages } = await client.channel(channel).history({ last: PAGE })
+    timeline.merge(messages)
+    timeline.more = messages.length === PAGE
+    timeline.loaded = true
+    read()
+  } catch (error) {
+    if (error.status === 403) show(channel, { refused: error }) // anything else is tried again with the connection
+  }
+  show(channel)
+}
+
+/** Read a page of older messages into the open room. */
 export async function loadOlder() {
   const channel = current.peek()
   const timeline = timelineOf(channel)
-  if (!timeline.more || view.peek().loading || !view.peek().ready || timeline.oldestSeq === null) return
+  if (!timeline.loaded || !timeline.more || view.peek().loading || timeline.oldestSeq === null) return
   show(channel, { loading: true })
   try {
-    const { messages } = await client.channel(channel).history({ before: timeline.oldestSeq, limit: OLDER_PAGE })
+    const { messages } = await client.channel(channel).history({ before: timeline.oldestSeq, limit: PAGE })
     timeline.merge(messages)
-    timeline.more = messages.length === OLDER_PAGE
+    timeline.more = messages.length === PAGE
   } catch {
     // Scrolling on asks again; a lost connection has its own banner.
   }
@@ -103,7 +152,7 @@ export async function loadOlder() {
 let incoming = []
 
 function receive(channel, event) {
-  if (channel === current.peek() && notice(event)) return
+  if (notice(channel, event)) return
   incoming.push([channel, event])
   if (incoming.length > 1) return
   if (document.hidden) setTimeout(flush, HIDDEN_FLUSH_MS) // a hidden tab gets no pictures
@@ -120,27 +169,24 @@ function flush() {
     byChannel.get(channel).push(event)
     if (timelines.has(channel)) outbox.arrived(channel, event)
   }
-  batch(() => {
-    for (const [channel, list] of byChannel) take(channel, list)
-  })
+  batch(() => byChannel.forEach((list, channel) => take(channel, list)))
 }
 
 function take(channel, events) {
   const isOpen = channel === current.peek()
-  const replaying = isOpen && !view.peek().ready
-  // A room that was never opened has no timeline to keep up: opening it loads what is newest.
+  // A room that was never opened has no timeline to keep up: opening it reads what is newest.
   const timeline = timelines.get(channel)
-  const fresh = isOpen ? timeline.merge(events) : events.map(messageOf).filter(Boolean)
-  if (isOpen && atBottom.peek()) timeline.trim(KEEP_ROWS)
-  const others = fresh.filter(message => message.userId !== me.peek())
+  const fresh = timeline ? timeline.merge(events) : events.map(messageOf).filter(Boolean)
+  if (timeline && !(isOpen && !atBottom.peek())) timeline.trim(KEEP_ROWS)
   for (const { userId } of fresh) hush(userId)
   note(fresh.map(message => [channel, message]), me.peek())
+  const others = fresh.filter(message => message.userId !== me.peek())
   if (isOpen) {
-    if (!atBottom.peek() && !replaying) below.value += others.length
+    if (!atBottom.peek()) below.value += others.length
     read()
     show(channel)
   }
-  if (others.length && !replaying) arrivals.value = others.map(message => ({ ...message, channel }))
+  if (others.length) arrivals.value = others.map(message => ({ ...message, channel }))
 }
 
 /** Note the open room as read, if its newest message is in sight. */
@@ -151,12 +197,3 @@ export function read() {
 }
 
 document.addEventListener('visibilitychange', () => document.hidden || (flush(), read()))
-
-/** Listen to every room, for the counts. A room that is open is heard on its own subscription. */
-export function start() {
-  client
-    .channel('chat/**')
-    .on('*', event => receive(event.channel, event))
-    .onStatus(({ status, epoch }) => status === 'subscribed' && load(epoch).then(read, () => {}))
-    .subscribe()
-}

@@ -14,29 +14,51 @@ export const typing = signal([])
 const here = new Map()
 const timers = new Map()
 
-/** Take an event of the open room if it is about people.  @returns whether it was */
-export function notice({ event, userId, data }) {
-  if (event === 'presence:sync') {
-    for (const user of data?.users ?? []) here.set(user.userId, user)
-  } else if (event === 'presence:join' || event === 'presence:update') {
-    here.set(data.userId, data)
-  } else if (event === 'presence:leave') {
-    here.delete(data.userId)
-    hush(data.userId)
-  } else if (event === 'typing') {
-    if (data?.typing === false) hush(userId)
-    else if (userId !== me.value) hear(userId)
-    return true
-  } else return false
-  people.value = [...here.values()].sort((a, b) => a.userId.localeCompare(b.userId))
+/** Take an event of room `channel` if it is about people.  @returns whether it was */
+export function notice(channel, { event, userId, data }) {
+  const isPresence = event.startsWith('presence:')
+  if (!isPresence && event !== 'typing') return false
+  if (channel !== watching) return true
+  if (isPresence) {
+    since?.push({ event, data })
+    apply({ event, data })
+    tell()
+  } else if (data?.typing === false) hush(userId)
+  else if (userId !== me.value) hear(userId)
   return true
 }
 
-/** The subscription begins anew: the server tells who is here now. */
-export function forgetPeople() {
+function apply({ event, data }) {
+  if (event === 'presence:sync') return data?.users?.forEach(user => apply({ event: 'presence:join', data: user }))
+  if (typeof data?.userId !== 'string') return undefined // an event that only looks like the server's
+  if (event !== 'presence:leave') return here.set(data.userId, data)
+  hush(data.userId)
+  return here.delete(data.userId)
+}
+
+const tell = () => (people.value = [...here.values()].sort((a, b) => a.userId.localeCompare(b.userId)))
+
+let watching = ''
+let since = null // what was heard while the server was being asked
+
+/** Ask who is in `channel`, and keep that up from now on. */
+export async function lookAround(channel) {
+  if (channel !== watching) {
+    here.clear()
+    for (const userId of [...timers.keys()]) hush(userId)
+    tell()
+  }
+  watching = channel
+  const heard = (since = [])
+  const { users } = await client.request(`/api/presence?channel=${encodeURIComponent(channel)}`).catch(() => ({ users: [] }))
+  if (heard !== since) return // asked again since
+  // The answer and the events come by different ways: what was heard meanwhile may be older or newer than the answer,
+  // and applying it again is right in both cases.
   here.clear()
-  people.value = []
-  for (const userId of [...timers.keys()]) hush(userId)
+  for (const user of users) here.set(user.userId, user)
+  heard.forEach(apply)
+  since = null
+  tell()
 }
 
 function hear(userId) {

@@ -95,9 +95,10 @@ addEventListener('storage', event => {
   for (const channel of entries.keys()) if (seen.seqs[channel] !== undefined) forget(channel)
 })
 
-/** Ask the server which rooms there are in log `epoch`, and count what came in while the page was closed. */
+/** Ask the server which rooms there are, and count what came in while the page was closed.
+ *  @param epoch of the log, or null when it is not known yet */
 export async function load(epoch) {
-  if (seen.epoch !== epoch) seen = { epoch, seqs: {} } // positions of another log mean nothing in this one
+  if (epoch !== null && seen.epoch !== epoch) seen = { epoch, seqs: {} } // positions of another log mean nothing in this one
   const { channels } = await client.request('/api/channels')
   const behind = []
   for (const { name, lastSeq } of channels) {

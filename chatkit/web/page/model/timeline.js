@@ -9,10 +9,9 @@ export class Timeline {
   more = true // whether the server has older ones
   oldestSeq = null // of any event seen, shown or not
   newestSeq = 0
-  stored = 0 // how many events of the log have been taken in
+  loaded = false // whether its newest page has been read
   dividerSeq = null // messages after this seq were unread when the room was opened
   place = null // where the list was scrolled to; the list's own business
-  position = null // of the subscription when the room was left
   #kept = []
   #outgoing = []
   #byId = new Map()
@@ -21,10 +20,7 @@ export class Timeline {
   merge(events) {
     const added = []
     for (const event of events) {
-      if (event.seq !== undefined) {
-        this.#saw(event.seq)
-        this.stored++
-      }
+      if (event.seq !== undefined) this.#saw(event.seq)
       const message = messageOf(event)
       if (!message) continue
       const known = this.#byId.get(message.id)
@@ -74,7 +70,7 @@ export class Timeline {
   clear() {
     this.#kept = []
     this.#byId = new Map(this.#outgoing.map(message => [message.id, message]))
-    Object.assign(this, { more: true, oldestSeq: null, newestSeq: 0, stored: 0, dividerSeq: null, place: null, position: null })
+    Object.assign(this, { more: true, oldestSeq: null, newestSeq: 0, loaded: false, dividerSeq: null, place: null })
     this.#show()
   }
 

@@ -56,7 +56,7 @@ function shortcut(event, close) {
 function Room({ onDrawer }) {
   const list = useRef()
   const channel = current.value
-  const { timeline, version, ready, loading, refused } = view.value
+  const { timeline, version, loading, refused } = view.value
   const onBottom = is => {
     atBottom.value = is
     if (is) read()
@@ -75,9 +75,9 @@ function Room({ onDrawer }) {
         <button type="button" class="here" aria-label=${`${people.value.length} here`} onClick=${() => onDrawer('people')}><${Faces} /></button>
       </header>
       <${Banner} />
-      <${MessageList} ref=${list} timeline=${timeline} version=${version} me=${me.value} ready=${ready} onOlder=${loadOlder}
+      <${MessageList} handle=${list} timeline=${timeline} version=${version} me=${me.value} ready=${timeline.loaded} onOlder=${loadOlder}
         onBottom=${onBottom} onRetry=${retry} onDiscard=${discard}>
-        <${Lead} channel=${channel} timeline=${timeline} ready=${ready} loading=${loading} refused=${refused} />
+        <${Lead} channel=${channel} timeline=${timeline} version=${version} loading=${loading} refused=${refused} />
       <//>
       <div class="under">
         ${!atBottom.value && html`
@@ -96,10 +96,10 @@ const retry = id => outbox.retry(current.value, id)
 const discard = id => outbox.discard(current.value, id)
 
 // What stands above the first message.
-function Lead({ channel, timeline, ready, loading, refused }) {
+function Lead({ channel, timeline, version, loading, refused }) {
   if (refused) return html`<div class="welcome"><h2>This room is closed to you</h2><p>${refused.message}</p></div>`
   if (loading) return html`<div class="loading" role="status"><i class="spinner" /><span class="vh">Loading older messages</span></div>`
-  if (!ready || timeline.more) return html`<div class="loading" />`
+  if (!timeline.loaded || timeline.more) return html`<div class="loading" />`
   return html`
     <div class="welcome">
       <span class="mark"><${Icon} name="chat" /></span>

@@ -18,7 +18,6 @@ const PATHS = {
   clock: 'M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 7v5l3 2',
   plus: 'M12 5v14M5 12h14',
   chat: 'M4 5.5h16v11H11L6.5 20v-3.5H4z',
-  edit: 'M4 20l1-4L16 5l3 3L8 19l-4 1Z',
 }
 
 export const Icon = ({ name }) => html`

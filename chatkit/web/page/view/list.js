@@ -25,6 +25,7 @@ export class MessageList extends Component {
   }
 
   componentDidMount() {
+    this.props.handle.current = this
     this.#observer.observe(this.#scroller)
     this.#observer.observe(this.#body)
     this.#settle()

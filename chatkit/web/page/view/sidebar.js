@@ -27,10 +27,10 @@ export function Sidebar({ onClose, onProfile }) {
       </div>
       <${Rooms} onGo=${onClose} />
       <div class="foot">
-        <button type="button" class="me" onClick=${onProfile} aria-label=${`You are ${me.value || 'signed in'}. Change name`}>
+        <button type="button" class="me" onClick=${onProfile} title="Change your name"
+          aria-label=${`You are ${me.value || 'signed in'}. Change your name`}>
           <${Avatar} name=${me.value || '?'} small />
           <bdi class="name">${me.value || 'signed in'}</bdi>
-          <${Icon} name="edit" />
         </button>
         <button type="button" class="round" aria-label=${NOTIFY[notifications.value][1]} title=${NOTIFY[notifications.value][1]}
           aria-pressed=${notifications.value === 'on'} disabled=${notifications.value === 'impossible'} onClick=${toggleNotifications}>
