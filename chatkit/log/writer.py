@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import LogFailed, LogFull, Refused
 from . import rows, setup
 from .base import Appended, Outcome, Submission
+
+R = TypeVar("R")
 
 #: Pages of WAL after which SQLite checkpoints: 4 MiB of 4 KiB pages is the default, ours is 16 MiB, so that under
 #: load the database file is synced four times less often.
@@ -133,6 +135,10 @@ class Writer:
     def _load_head(self) -> int:
         row = self._run("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         return int(row[0]) if row else 0
+
+    def call(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``function`` with the connection, outside of any transaction."""
+        return function(self._connection)
 
     def close(self) -> None:
         """Checkpoint the whole WAL into the file and close it."""

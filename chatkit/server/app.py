@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,11 +16,10 @@ from ..log.setup import prepare
 from ..log.sqlite import SqliteLog
 from .config import Config
 from .context import Context, logger
-from .http import HttpConnection
+from .listener import Listener, listen
 
 #: Descriptors kept back for the database, its WAL, the listening socket and whatever libraries open.
 _SPARE_FILES = 64
-_BACKLOG = 4096
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -73,6 +71,7 @@ async def serve(config: Config, started: Started) -> None:
     try:
         context = Context(config, log, _max_connections(config))
         log.listen(context.hub.deliver)
+        await context.access.load(log)
         await _serve(context, path, prepared.created, started)
     finally:
         await log.close()
@@ -81,43 +80,18 @@ async def serve(config: Config, started: Started) -> None:
 async def _serve(context: Context, path: Path, created: bool, started: Started) -> None:
     config = context.config
     journal = asyncio.ensure_future(context.journal.run())
-    listener = await _listen(context)
+    listener = await listen(context)
     context.wheel.start()
     stop = asyncio.Event()
     journal.add_done_callback(lambda _: stop.set())
-    with _signals(stop):
-        started(Running(_url(config.host, listener), path, created, config))
+    with _signals(stop), listener.reloading():
+        started(Running(listener.url, path, created, config))
         await stop.wait()
         await _drain(context, listener, journal)
     if (error := journal.exception()) is not None:
         if isinstance(error, LogFailed):
             raise error
         raise ChatkitError(f"the server failed: {error!r}") from error
-
-
-async def _listen(context: Context) -> asyncio.Server:
-    config = context.config
-    try:
-        return await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(context), config.host, config.port, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise ChatkitError(_why_not(config, error)) from error
-
-
-def _why_not(config: Config, error: OSError) -> str:
-    where = f"{config.host}:{config.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: the port is taken; stop the other program or choose another with --port"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"cannot listen on {where}: not allowed; ports below 1024 need privileges, choose another with --port"
-    return f"cannot listen on {where}: {error.strerror or error}"
-
-
-def _url(host: str, listener: asyncio.Server) -> str:
-    port = listener.sockets[0].getsockname()[1]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
 
 
 def _max_connections(config: Config) -> int:
@@ -162,7 +136,7 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _drain(context: Context, listener: asyncio.Server, journal: asyncio.Future[None]) -> None:
+async def _drain(context: Context, listener: Listener, journal: asyncio.Future[None]) -> None:
     """Stop accepting, finish the batch, close every connection with 1012."""
     context.draining = True
     listener.close()

@@ -13,9 +13,10 @@ from ..errors import Refused
 from ..log.base import Outcome, Submission
 from . import responses
 from .context import Context, logger
+from .gate import Gate, allowed_methods
 from .handshake import REALTIME, accept
-from .request import Head, Request, RequestReader
-from .routes import ROUTES, Handler
+from .request import Request, RequestReader
+from .rights import NOBODY, Grant
 from .websocket import Link
 from .wheel import Timed
 
@@ -28,12 +29,16 @@ class Exchange:
 
     Attributes:
         response: the answer, once there is one.
+        grant: who asks, and what they may do.
+        cors: fields for every answer, where an allowed page of another site asks.
     """
 
-    __slots__ = ("_connection", "context", "request", "response")
+    __slots__ = ("_connection", "context", "cors", "grant", "request", "response")
 
-    def __init__(self, connection: HttpConnection, context: Context, request: Request) -> None:
+    def __init__(self, connection: HttpConnection, context: Context, request: Request, grant: Grant) -> None:
         self._connection = connection
+        self.grant = grant
+        self.cors: dict[str, str] | None = None
         self.response: bytes | None = None
         self.context = context
         self.request = request
@@ -41,7 +46,7 @@ class Exchange:
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""
         head = self.request.head
-        if head.keep_alive and head.method != "HEAD":
+        if head.keep_alive and self.cors is None and head.method != "HEAD":
             self._set(responses.ok(body))
         else:
             self.answer(200, body)
@@ -51,6 +56,8 @@ class Exchange:
     ) -> None:
         """Answer anything."""
         head = self.request.head
+        if self.cors is not None:
+            headers = _merged(headers, self.cors)
         self._set(
             responses.response(
                 status,
@@ -64,6 +71,8 @@ class Exchange:
 
     def refuse(self, error: Refused, headers: dict[str, str] | None = None) -> None:
         """Answer that it is refused."""
+        if self.cors is not None:
+            headers = _merged(headers, self.cors)
         self._set(responses.refusal(error, close=not self.request.head.keep_alive, headers=headers))
 
     def accepted(self, submission: Submission, outcome: Outcome) -> None:
@@ -95,7 +104,7 @@ class Exchange:
         except Refused as error:
             self.refuse(error)
         except Exception:
-            logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
+            logger.exception("%s %r failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
 
     def _set(self, response: bytes) -> None:
@@ -112,6 +121,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_closing",
         "_context",
         "_exchanges",
+        "_gate",
+        "_grant",
         "_is_paused",
         "_last_words",
         "_partial",
@@ -120,8 +131,10 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_transport",
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
+        self._gate = gate
+        self._grant = NOBODY
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
         self._closing = False
@@ -130,10 +143,11 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
         self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
-        self._reader = RequestReader(context.heads, config.max_head_bytes, config.max_message_bytes)
+        self._reader = RequestReader(gate.heads, config.max_head_bytes, config.max_message_bytes)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._grant = self._gate.welcome(transport)
         context = self._context
         if context.is_full or context.draining:
             why = "stopping" if context.draining else f"serving {context.max_connections} connections, its limit"
@@ -237,14 +251,20 @@ class HttpConnection(asyncio.Protocol, Timed):
                 return
             self._active = True
             self._partial = False
-            exchange = Exchange(self, self._context, request)
+            exchange = Exchange(self, self._context, request, self._grant)
             exchanges.append(exchange)
             try:
-                _route(head)(exchange)
+                admission = head.admission
+                if admission is None or not admission.right & (admission.grant or self._grant).mask:
+                    admission = self._gate.admit(exchange, head, self._grant)
+                exchange.cors = admission.cors
+                if admission.grant is not None:
+                    exchange.grant = admission.grant
+                admission.handler(exchange)
             except Refused as error:
-                exchange.refuse(error, _allow(head) if error.status == 405 else None)
+                exchange.refuse(error, allowed_methods(head) if error.status == 405 else None)
             except Exception:
-                logger.exception("%s %s failed", head.method, head.path)
+                logger.exception("%s %r failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
             if not reader.buffered:
                 return
@@ -272,7 +292,8 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._fail(Refused("bad_request", "a WebSocket handshake may not be pipelined"))
             return
         try:
-            handshake = accept(self._context, request.head)
+            grant = self._gate.admit_link(request.head, self._grant)
+            handshake = accept(self._context, request.head, grant)
         except Refused as error:
             extra = {"Sec-WebSocket-Version": "13"} if error.status == 426 else None
             self._closing = True
@@ -293,19 +314,11 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._transport.write(data)
 
 
-def _route(head: Head) -> Handler:
-    methods = ROUTES.get(head.path)
-    if methods is None:
-        raise Refused("not_found", f"there is nothing at {head.path[:200]}")
-    handler = methods.get("GET" if head.method == "HEAD" else head.method)
-    if handler is None:
-        raise Refused("method_not_allowed", f"{head.path} takes {_methods(methods)}, not {head.method}")
-    return handler
-
-
-def _methods(methods: dict[str, Handler]) -> str:
-    return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
-
-
-def _allow(head: Head) -> dict[str, str]:
-    return {"Allow": _methods(ROUTES[head.path])}
+def _merged(headers: dict[str, str] | None, cors: dict[str, str]) -> dict[str, str]:
+    """Both, of which either may say on what the answer depends."""
+    if not headers:
+        return cors
+    merged = {**headers, **cors}
+    if "Vary" in headers and "Vary" in cors:
+        merged["Vary"] = f"{headers['Vary']}, {cors['Vary']}"
+    return merged

@@ -6,7 +6,7 @@ RFC 9112. A request that another parser could read differently is refused and th
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 import httptools
@@ -14,11 +14,16 @@ import msgspec
 
 from ..errors import Refused
 
+if TYPE_CHECKING:
+    from .gate import Admission
+else:
+    Admission = Any  # msgspec looks the names up
+
 _HEADS_KEPT: Final = 1024
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct):
     """A request head.
 
     Attributes:
@@ -30,6 +35,7 @@ class Head(msgspec.Struct, frozen=True):
         keep_alive: whether the connection may carry another request.
         upgrade: whether the client asks for another protocol.
         is_json: whether the body is said to be JSON.
+        admission: what the gate made of it, kept with it while the head is.
     """
 
     method: str
@@ -40,6 +46,7 @@ class Head(msgspec.Struct, frozen=True):
     keep_alive: bool
     upgrade: bool
     is_json: bool
+    admission: Admission | None = None
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters, decoded.

@@ -89,6 +89,8 @@ def refusal(error: Refused, *, close: bool = False, headers: Mapping[str, str] |
     fields = dict(headers or {})
     if error.retry_after_s is not None:
         fields["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.status == http.HTTPStatus.UNAUTHORIZED:
+        fields["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
     return response(
         error.status, wire.encode(wire.Failure(code=error.code, error=error.message)), headers=fields, close=close
     )

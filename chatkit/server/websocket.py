@@ -17,7 +17,7 @@ from .context import Context, logger
 from .cursor import catch_up
 from .frames import PING, Receiver, close_frame, text_frame
 from .session import Session, error_for
-from .submissions import resolve_channel
+from .submissions import Author, resolve_channel
 from .subscription import State, Subscription
 from .wheel import Timed
 
@@ -40,6 +40,7 @@ class Link(asyncio.Protocol, Timed):
         "_catching_up",
         "_closing",
         "_context",
+        "_has_left",
         "_heard",
         "_ping_sent",
         "_ranks",
@@ -63,6 +64,7 @@ class Link(asyncio.Protocol, Timed):
         self._heard = True
         self._ping_sent = False
         self._closing = False
+        self._has_left = False
         self._unsent = 0
         self._stalled_since: float | None = None
         self._catching_up = False
@@ -72,6 +74,7 @@ class Link(asyncio.Protocol, Timed):
         self.write: Callable[[bytes], None] = transport.write
         transport.set_write_buffer_limits(high=context.config.max_queued_bytes)
         context.links.add(self)
+        session.author.grant.join(self)
         context.wheel.add(self, context.config.ping_interval_s)
 
     # -------------------------------------------------------------------------------------------- the socket
@@ -164,6 +167,12 @@ class Link(asyncio.Protocol, Timed):
         for subscription in self._subscriptions.values():
             self._context.hub.remove(subscription)
         self._subscriptions = {}
+        if not self._has_left:
+            self._has_left = True
+            self.session.author.grant.leave(self)
+        self._untrack_all()
+
+    def _untrack_all(self) -> None:
         tracked, self.session.tracked = self.session.tracked, set()
         for channel in tracked:
             self._announce(self._context.presence.untrack(channel, self._user_id, self))
@@ -218,6 +227,7 @@ class Link(asyncio.Protocol, Timed):
             return
         try:
             command = self.session.decode(payload)
+            self.session.check_right(command)
             self._handlers[type(command)](self, command)
         except Refused as error:
             self.send(error_for(payload, error))
@@ -230,6 +240,7 @@ class Link(asyncio.Protocol, Timed):
         topic = self.session.topic(command.topic)
         held = self._subscriptions.get(topic.name)
         self.session.check_subscribe(command, len(self._subscriptions) - (held is not None))
+        self.session.author.grant.check_read(topic.pattern)
         if held is not None:
             self._forget(held)
         self._ranks += 1
@@ -348,6 +359,7 @@ class Link(asyncio.Protocol, Timed):
     def _track(self, command: wire.Track) -> None:
         channel = resolve_channel(command.topic, self.session.author.projects)
         self.session.check_track(channel)
+        self.session.author.check(channel, self._user_id, self._context.maker.now_s())
         state = wire.checked_json(command.state, "state")
         change = self._context.presence.track(channel, self._user_id, self, state)
         self.session.tracked.add(channel)
@@ -368,7 +380,30 @@ class Link(asyncio.Protocol, Timed):
             return  # stopping or overloaded: presence is about now, and now it cannot be told
 
     def _auth(self, command: wire.Auth) -> None:
-        """A server that requires no token ignores it."""
+        """Go on as whoever the token says; a key of somebody else's system is ignored where none is wanted."""
+        try:
+            grant = self._context.access.of_credential(command.token)
+        except Refused as error:
+            self.send(error_for(b"", error))
+            self.close(CloseCode.NOT_AUTHORIZED, error.message)
+            return
+        if grant is None or grant is self.session.author.grant:
+            return
+        if grant.allowance is not None and grant.allowance is not self.session.author.grant.allowance:
+            grant.allowance.check_links()
+        if grant.name != self._user_id:  # presence is of a user: the new one says what they track
+            self._untrack_all()
+        grant.join(self)
+        self.session.author.grant.leave(self)
+        self.session.author = Author(grant.name, self.session.author.projects, grant)
+        for channel in [channel for channel in self.session.tracked if not grant.may_send(channel)]:
+            self._untrack(wire.Untrack(channel))
+        for held in list(self._subscriptions.values()):
+            try:
+                grant.check_read(held.topic.pattern)
+            except Refused as error:
+                self._forget(held)
+                self.send(wire.ErrorFrame(error.code, error.message, topic=held.topic.name))
 
     def _ping(self, command: wire.Ping) -> None:
         self.write(_PONG)
