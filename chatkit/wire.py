@@ -437,6 +437,11 @@ def same_json(left: Any, right: Any) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
+#: Levels of nesting of a value, far from where parsers give up: what one of them takes and the next one, called from
+#: deeper in a program, does not would be a message that breaks its readers.
+MAX_DEPTH: Final = 100
+
+
 def checked_json(raw: msgspec.Raw, field: str) -> bytes:
     """The bytes of ``raw`` on one line, after the checks that msgspec.Raw leaves out.
 
@@ -445,13 +450,31 @@ def checked_json(raw: msgspec.Raw, field: str) -> bytes:
     breaks would be several lines of a stream.
 
     Raises:
-        Refused: ``invalid_json``.
+        Refused: ``invalid_json``, also for a value nested deeper than :data:`MAX_DEPTH`.
     """
     value = bytes(raw)
     try:
-        anything.decode(value)
+        decoded = anything.decode(value)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         raise Refused("invalid_json", f"`{field}` is not JSON in UTF-8: {error}") from None
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _is_deep(decoded):
+        raise Refused("invalid_json", f"`{field}` is nested deeper than {MAX_DEPTH}")
     if b"\n" in value or b"\r" in value:
         return msgspec.json.format(value, indent=-1)
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        level = [item for item in inner if isinstance(item, dict | list)]
+        if depth > MAX_DEPTH:
+            return True
+    return False

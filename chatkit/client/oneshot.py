@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from typing import TYPE_CHECKING
 
@@ -47,6 +46,8 @@ def send(endpoint: Endpoint, post: Post, *, token: str | None, timeout_s: float)
             if response.status not in RETRY_STATUSES:
                 return receipt_of(post, response, endpoint.url)
             at_least_s = response.retry_after_s
+        import random  # noqa: PLC0415 - 2 ms that a send which succeeds does without
+
         wait_s = backoff.next_s(random.random(), at_least_s)  # noqa: S311 - jitter, not a secret
         if time.monotonic() + wait_s >= deadline:
             break

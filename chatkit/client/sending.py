@@ -17,7 +17,7 @@ RETRY_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 # The grammar lives in chatkit.model, which loads msgspec and with it half of the standard library. Nearly every name
 # is one of these, is right, and need not pay for that.
-_PLAIN_ROOM = re.compile(r"[A-Za-z0-9._~:@-]{1,64}")
+_PLAIN_NAME = re.compile(r"(?!table/)[A-Za-z0-9._~:@-]{1,64}(?:/[A-Za-z0-9._~:@-]{1,64})?")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
 
 
@@ -54,10 +54,10 @@ class Post(NamedTuple):
 
 
 def channel_of(room_or_channel: str) -> str:
-    """As :func:`chatkit.model.channel_of`, cheaper for a plain room."""
-    if _PLAIN_ROOM.fullmatch(room_or_channel):
-        return f"chat/{room_or_channel}"
-    from ..model import channel_of as any_channel_of  # noqa: PLC0415 - see _PLAIN_ROOM
+    """As :func:`chatkit.model.channel_of`, cheaper for a plain name."""
+    if _PLAIN_NAME.fullmatch(room_or_channel):
+        return room_or_channel if "/" in room_or_channel else f"chat/{room_or_channel}"
+    from ..model import channel_of as any_channel_of  # noqa: PLC0415 - see _PLAIN_NAME
 
     return any_channel_of(room_or_channel)
 
@@ -66,7 +66,7 @@ def checked(what: str, value: str, max_chars: int) -> str:
     """As :func:`chatkit.model.check_text`, cheaper for a plain value."""
     if _PLAIN_ID.fullmatch(value):
         return value
-    from ..model import check_text  # noqa: PLC0415 - see _PLAIN_ROOM
+    from ..model import check_text  # noqa: PLC0415 - see _PLAIN_NAME
 
     return check_text(what, value, max_chars)
 

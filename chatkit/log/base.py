@@ -138,6 +138,9 @@ class Log(ABC):
     async def read(self, query: Query) -> Page:
         """Read one page of committed events; never blocks an append for longer than one page.
 
+        A page holds nothing beyond what the feed had told when it was asked for, so that a reader who goes on from
+        it to the feed gets nothing twice.
+
         Raises:
             LogError: the page cannot be read.
         """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
+import msgspec
 
 from ..errors import LogFailed
 from ..model import Event
@@ -91,24 +92,31 @@ class SqliteLog(Log):
         return outcomes
 
     async def read(self, query: Query) -> Page:
-        assert self._reader is not None  # noqa: S101 - open() sets it
         if query.limit <= 0:
             return Page([], query.after, more=False)
-        head = self.head  # before the read: what is committed meanwhile may be missing from it
+        # Never beyond what the feed has told: the writer's thread may have committed more, and a cursor that had read
+        # it would get it again when it is fed.
+        upto = min(query.upto, self.head)
+        reached = max(query.after, upto)
+        events: list[Event] = []
+        while True:
+            found = await self._select(msgspec.structs.replace(query, upto=upto))
+            more = len(found) == query.limit
+            matching = [event for event in found if query.pattern is None or query.pattern.matches(event.channel)]
+            if not query.newest:
+                return Page(matching, (found[-1].seq or 0) if more else reached, more)
+            events = matching[::-1][-(query.limit - len(events)) :] + events
+            if not more or len(events) == query.limit:
+                return Page(events, reached, more)
+            upto = (found[-1].seq or 1) - 1  # the statement found channels that the pattern does not match
+
+    async def _select(self, query: Query) -> list[Event]:
+        assert self._reader is not None  # noqa: S101 - open() sets it
         sql, values = rows.select(query)
         try:
-            found = list(await self._reader.execute_fetchall(sql, values))
+            return [rows.event_of(row) for row in await self._reader.execute_fetchall(sql, values)]
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
-        more = len(found) == query.limit
-        if query.newest:
-            found.reverse()
-        oldest_only = more and not query.newest
-        reached = found[-1][0] if oldest_only else max(query.after, min(query.upto, head))
-        events = [rows.event_of(row) for row in found]
-        if query.pattern is not None and not query.pattern.is_channel:
-            events = [event for event in events if query.pattern.matches(event.channel)]
-        return Page(events, reached, more)
 
     async def channels(self) -> list[ChannelStats]:
         assert self._reader is not None  # noqa: S101 - open() sets it

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from .. import wire
@@ -23,6 +24,10 @@ from .wheel import Timed
 #: Requests of one connection that may wait for their answers before it is read no further.
 _MAX_PIPELINED: Final = 256
 
+#: How long a client that is refused may go on sending. Closing while its bytes arrive would reset the connection, and
+#: the answer with it (RFC 9112, 9.6).
+_LINGER_S: Final = 2.0
+
 
 class Exchange:
     """One request and its answer. Answers leave in the order of the requests (RFC 9112, 9.3.2).
@@ -31,13 +36,15 @@ class Exchange:
         response: the answer, once there is one.
         grant: who asks, and what they may do.
         cors: fields for every answer, where an allowed page of another site asks.
+        closes: whether the connection closes after the answer.
     """
 
-    __slots__ = ("_connection", "context", "cors", "grant", "request", "response")
+    __slots__ = ("_connection", "closes", "context", "cors", "grant", "request", "response")
 
     def __init__(self, connection: HttpConnection, context: Context, request: Request, grant: Grant) -> None:
         self._connection = connection
         self.grant = grant
+        self.closes = not request.head.keep_alive
         self.cors: dict[str, str] | None = None
         self.response: bytes | None = None
         self.context = context
@@ -64,7 +71,7 @@ class Exchange:
                 body,
                 content_type,
                 headers=headers,
-                close=not head.keep_alive,
+                close=self.closes,
                 head_only=head.method == "HEAD",
             )
         )
@@ -73,7 +80,10 @@ class Exchange:
         """Answer that it is refused."""
         if self.cors is not None:
             headers = _merged(headers, self.cors)
-        self._set(responses.refusal(error, close=not self.request.head.keep_alive, headers=headers))
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            self.closes = True  # a stranger may not keep a connection
+        head_only = self.request.head.method == "HEAD"
+        self._set(responses.refusal(error, close=self.closes, headers=headers, head_only=head_only))
 
     def accepted(self, submission: Submission, outcome: Outcome) -> None:
         """Answer a send or publish with what became of it."""
@@ -120,9 +130,11 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_active",
         "_closing",
         "_context",
+        "_ended",
         "_exchanges",
         "_gate",
         "_grant",
+        "_is_held",
         "_is_paused",
         "_last_words",
         "_partial",
@@ -138,6 +150,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
         self._closing = False
+        self._ended = False  # whether the client will send no more
+        self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
         self._is_paused = False
         self._last_words = b""  # what is written after the last answer
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
@@ -164,8 +178,9 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     def eof_received(self) -> bool:
         """Answer what was asked, then close."""
-        self._closing = True
-        return bool(self._exchanges)
+        self._ended = True
+        self.flush()
+        return self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -187,6 +202,9 @@ class HttpConnection(asyncio.Protocol, Timed):
             return None
         if self not in self._context.http:
             return None  # it is a WebSocket now
+        if self._closing and not self._exchanges:
+            self._transport.close()
+            return None
         if self._active and not self._partial:
             self._since_s = now_s
         self._active = False
@@ -214,15 +232,33 @@ class HttpConnection(asyncio.Protocol, Timed):
         while exchanges and (response := exchanges[0].response) is not None:
             exchange = exchanges.popleft()
             self._write(response)
-            if not exchange.request.head.keep_alive:
+            if exchange.closes:
                 exchanges.clear()
                 self._closing = True
-        if self._closing:
-            if not exchanges:
-                self._write(self._last_words)
-                self._transport.close()
-        elif len(exchanges) == _MAX_PIPELINED // 2:
+        if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2:
+            self._is_held = False
             self._go_on()
+        if not exchanges:
+            if self._closing:
+                self._hang_up()
+            elif self._ended and self._reader.is_idle:
+                self._closing = True
+                self._hang_up()
+            elif self._ended:
+                self._fail(Refused("bad_request", "the request ended before it was whole"))
+
+    def _hang_up(self) -> None:
+        """Close, after the last words."""
+        words, self._last_words = self._last_words, b""
+        if words:
+            self._write(words)
+        if not words or self._ended or self._transport.is_closing():
+            self._transport.close()
+        else:
+            if self._transport.can_write_eof():  # TLS has no half of a connection
+                self._transport.write_eof()
+            self._transport.resume_reading()
+            self._context.wheel.add(self, _LINGER_S)
 
     def _go_on(self) -> None:
         """Read again after a pause."""
@@ -235,6 +271,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         reader, exchanges = self._reader, self._exchanges
         while not self._closing and not self._is_paused:
             if len(exchanges) >= _MAX_PIPELINED:
+                self._is_held = True
                 self._transport.pause_reading()
                 return
             try:
@@ -251,6 +288,7 @@ class HttpConnection(asyncio.Protocol, Timed):
                 return
             self._active = True
             self._partial = False
+            self._closing = not head.keep_alive  # what follows such a request is not carried out
             exchange = Exchange(self, self._context, request, self._grant)
             exchanges.append(exchange)
             try:

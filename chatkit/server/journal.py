@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from ..errors import LogFailed, Refused
 from ..log.base import Log, Outcome, Submission
+
+#: Events of one transaction at most, so that a flood does not make one commit, and one write to each subscriber, last
+#: for a noticeable time.
+_MAX_BATCH: Final = 4096
 
 #: Called once, on the loop, with what was submitted and its outcome, after the event was fed to its subscribers.
 Done = Callable[[Submission, Outcome], None]
@@ -68,7 +73,8 @@ class Journal:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
-            batch, self._queue, self._queued_bytes = self._queue, [], 0
+            batch, self._queue = self._queue[:_MAX_BATCH], self._queue[_MAX_BATCH:]
+            self._queued_bytes -= sum([len(submission.event.data) for submission, _ in batch])
             if not batch:
                 continue
             try:

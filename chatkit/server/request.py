@@ -20,6 +20,7 @@ else:
     Admission = Any  # msgspec looks the names up
 
 _HEADS_KEPT: Final = 1024
+_HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -120,6 +121,7 @@ def parse_head(data: bytes, max_fields: int) -> Head:
         headers[name] = value
     if version == "1.1" and "host" not in headers:
         raise Refused("bad_request", "no Host field")
+    connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     path, _, query = _target(collector.url).partition("?")
     return Head(
         method=parser.get_method().decode("latin-1"),
@@ -127,8 +129,8 @@ def parse_head(data: bytes, max_fields: int) -> Head:
         query=query,
         headers=headers,
         length=_body_length(headers),
-        keep_alive=parser.should_keep_alive(),
-        upgrade="upgrade" in headers and "upgrade" in headers.get("connection", "").lower(),
+        keep_alive=version == "1.1" and "close" not in connection,
+        upgrade="upgrade" in headers and "upgrade" in connection,
         is_json=headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json",
     )
 
@@ -197,7 +199,7 @@ class RequestReader:
         self._heads = heads
         self._max_head = max_head
         self._max_body = max_body
-        self._chunks: list[bytes] | None = None
+        self._chunks: bytearray | None = None
         self._head: Head | None = None
         self.buffered = b""
         self.wants_continue = False
@@ -249,7 +251,7 @@ class RequestReader:
                 return self._read_head()
             if len(buffer) >= self._max_head:
                 raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
-            if buffer and not _TOKEN.match(buffer):
+            if buffer and buffer != b"\r" and not _TOKEN.match(buffer):
                 raise Refused("bad_request", "not an HTTP/1.1 request")
             if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b"  "):
                 raise Refused("bad_request", "lines should end in CR LF")
@@ -261,29 +263,32 @@ class RequestReader:
     def _read_chunks(self, head: Head) -> Request | None:
         """RFC 9112, 7.1, without extensions and trailers, which nobody has a use for here."""
         self._keep(head)
-        chunks = self._chunks
-        if chunks is None:
-            chunks = self._chunks = []
-        while True:
-            end = self.buffered.find(b"\r\n", 0, 18)
+        body = self._chunks
+        if body is None:
+            body = self._chunks = bytearray()
+        buffered, start = self.buffered, 0
+        while True:  # a slice of the buffer for each chunk, or a sum over them, would take seconds for tiny ones
+            end = buffered.find(b"\r\n", start, start + 18)
+            if end < 0 and len(buffered) - start >= 18:
+                raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
             if end < 0:
-                if len(self.buffered) >= 18:
-                    raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
-                return None
-            digits = self.buffered[:end]
-            if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", digits):
+                break
+            digits = buffered[start:end]
+            if not _HEXADECIMAL.fullmatch(digits):
                 raise Refused("bad_request", "a chunk should start with its size in hexadecimal")
             size = int(digits, 16)
-            if sum(map(len, chunks)) + size > self._max_body:
+            if len(body) + size > self._max_body:
                 raise Refused("too_large", f"the body has more than {self._max_body} bytes")
             stop = end + 2 + size
-            if len(self.buffered) < stop + 2:
-                return None
-            if self.buffered[stop : stop + 2] != b"\r\n":
+            if len(buffered) < stop + 2:
+                break
+            if buffered[stop : stop + 2] != b"\r\n":
                 raise Refused("bad_request", "a chunk is longer or shorter than its size")
-            chunk = self.buffered[end + 2 : stop]
-            self.buffered = self.buffered[stop + 2 :]
+            body += buffered[end + 2 : stop]
+            start = stop + 2
             if size == 0:
+                self.buffered = buffered[start:]
                 self._head = self._chunks = None
-                return Request(head, b"".join(chunks))
-            chunks.append(chunk)
+                return Request(head, bytes(body))
+        self.buffered = buffered[start:]
+        return None

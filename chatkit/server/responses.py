@@ -84,13 +84,14 @@ def response(
     )
 
 
-def refusal(error: Refused, *, close: bool = False, headers: Mapping[str, str] | None = None) -> bytes:
+def refusal(
+    error: Refused, *, close: bool = False, headers: Mapping[str, str] | None = None, head_only: bool = False
+) -> bytes:
     """The answer to a request that is refused."""
     fields = dict(headers or {})
     if error.retry_after_s is not None:
         fields["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         fields["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
-    return response(
-        error.status, wire.encode(wire.Failure(code=error.code, error=error.message)), headers=fields, close=close
-    )
+    body = wire.encode(wire.Failure(code=error.code, error=error.message))
+    return response(error.status, body, headers=fields, close=close, head_only=head_only)

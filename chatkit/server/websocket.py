@@ -81,20 +81,21 @@ class Link(asyncio.Protocol, Timed):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        if self._closing:
-            return
         received = self._receiver.receive(data)
-        for message in received.messages:
-            self._message(message)
-        if received.reply and not self._closing:
-            self.write(received.reply)
+        if not self._closing:
+            for message in received.messages:
+                self._message(message)
+            if received.reply:
+                self.write(received.reply)
         if received.close_code is not None:
-            self._shut()
+            self._end()
+            self._transport.close()
 
     def eof_received(self) -> bool:
         return False  # nothing half-closed: the transport closes
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
         self._leave()
         self._context.forget(self)
         if self._resumed is not None:
@@ -117,10 +118,8 @@ class Link(asyncio.Protocol, Timed):
     def tick(self, now_s: float) -> float | None:
         """Ping a quiet connection, close a dead or stalled one."""
         config = self._context.config
-        if self._transport.is_closing() and not self._transport.get_write_buffer_size():
-            return None
         if self._closing:
-            self._transport.abort()
+            self._transport.abort()  # close() would keep a stalled peer's buffer for ever
             return None
         unsent = self._transport.get_write_buffer_size()
         if unsent:  # a ping would wait behind this; what counts is whether any byte is taken
@@ -131,7 +130,7 @@ class Link(asyncio.Protocol, Timed):
             return config.ping_interval_s
         if self._ping_sent:
             self.close(CloseCode.PING_TIMEOUT, "no answer to a ping")
-            return _CLOSE_GRACE_S
+            return None
         self._ping_sent = True
         self.write(PING)
         return config.ping_timeout_s
@@ -143,23 +142,26 @@ class Link(asyncio.Protocol, Timed):
         self._unsent = unsent
         if now_s - self._stalled_since >= config.stall_timeout_s:
             logger.info("closing a stalled subscriber: %d bytes not taken for %.0f s", unsent, config.stall_timeout_s)
-            self._leave()
-            self._transport.write(close_frame(CloseCode.STALLED, "no byte taken"))
-            self._closing = True
-            return _CLOSE_GRACE_S
+            self.close(CloseCode.STALLED, "no byte taken")
+            return None
         return min(5.0, config.stall_timeout_s / 4)
 
     def close(self, code: int, reason: str) -> None:
-        """Say why, and close. Idempotent."""
+        """Say why, and close when the peer has answered (RFC 6455, 7.1.1). Idempotent.
+
+        Closing at once would reset a connection on which the peer is still writing, and it might never read why.
+        """
         if not self._closing:
             self.write(close_frame(code, reason))
-            self._shut()
+            self._end()
 
-    def _shut(self) -> None:
+    def _end(self) -> None:
+        """Take no more commands, and see to it that the connection is gone soon, whatever the peer does."""
         self._closing = True
         self._leave()
-        self._transport.close()
-        self._context.wheel.add(self, _CLOSE_GRACE_S)  # close() would keep a stalled peer's buffer for ever
+        if self.is_paused:
+            self._transport.resume_reading()
+        self._context.wheel.add(self, _CLOSE_GRACE_S)
 
     def _leave(self) -> None:
         """Drop everything that others know this connection by. Idempotent."""

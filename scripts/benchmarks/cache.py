@@ -56,18 +56,27 @@ def _done(folder: Path, wanted: str) -> Path:
     return folder
 
 
-def load_generator() -> Path:
-    """Compile the load generator where its sources have changed."""
-    sources = sorted(LOAD_SOURCES.glob("*.[ch]"))
+def compiled(name: str, sources: list[Path]) -> Path:
+    """Return a C program, compiled where its sources have changed."""
     wanted = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    folder = CACHE / "load"
+    folder = CACHE / name
     if not _fresh(folder, wanted):
-        say("compiling the load generator ...")
+        say(f"compiling {name} ...")
         flags = ["-std=gnu11", "-O3", "-march=native", "-Wall", "-Wextra"]
         files = [str(path) for path in sources if path.suffix == ".c"]
-        run([os.environ.get("CC", "cc"), *flags, "-o", str(folder / "load"), *files])
+        run([os.environ.get("CC", "cc"), *flags, "-o", str(folder / name), *files])
         _done(folder, wanted)
-    return folder / "load"
+    return folder / name
+
+
+def load_generator() -> Path:
+    """Return the load generator."""
+    return compiled("load", sorted(LOAD_SOURCES.glob("*.[ch]")))
+
+
+def yardstick() -> Path:
+    """Return the program that says what the kernel can do."""
+    return compiled("yardstick", [Path(__file__).with_name("yardstick.c")])
 
 
 def python_with(name: str, *packages: str) -> Path:

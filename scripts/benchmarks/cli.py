@@ -38,7 +38,11 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--rounds", metavar="N", type=int, help="rounds to take medians of (default 3, 1 with --quick)")
     found.add_argument("--json", metavar="FILE", type=Path, help="write everything measured, every round")
     found.add_argument("--plot", metavar="FILE", type=Path, help="draw it, as .svg or .png")
-    found.add_argument("--floor", action="store_true", help="only check that chatkit holds its floors; exit 1 when not")
+    found.add_argument(
+        "--floor",
+        action="store_true",
+        help="only check that chatkit holds its floors; exit 1 when not, 75 when too busy to tell",
+    )
     return found
 
 
@@ -58,7 +62,7 @@ def installed(peers: list[Peer]) -> tuple[dict[str, str], dict[str, str]]:
 def why_not(scenario: Scenario, peer: Peer, missing: dict[str, str]) -> str:
     """Say why a server has no figures in a scenario, "" when it has."""
     if scenario.needs_replay and not peer.replays:
-        return "it has no replay of its own"
+        return report.NO_REPLAY
     return missing.get(peer.title, "")
 
 
@@ -100,7 +104,8 @@ def draw(written: Path, picture: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; return the exit code: 0 measured, 1 a floor missed, 2 bad options, 69 cannot measure here."""
+    """Run the benchmark; return the exit code: 0 measured, 1 a floor missed, 2 bad options, 69 cannot
+    measure here, 75 too busy to tell."""
     options = parser().parse_args(arguments)
     if not sys.platform.startswith("linux"):
         cache.say("the benchmark needs Linux: its load generator uses epoll")
@@ -127,9 +132,10 @@ def main(arguments: list[str]) -> int:
     versions, missing = installed(peers)
     ready = time.monotonic()
     rounds = options.rounds or (1 if options.quick else 3)
+    header = machine.describe()
     tables = measure(chosen, peers, missing, plan, rounds)
     command = shlex.join(["scripts/bench", *arguments])
-    found = Report(machine.describe(), versions, missing, tables, command, rounds)
+    found = Report(header, versions, missing, tables, command, rounds)
     print(report.text(found))
     cache.say(f"measured in {time.monotonic() - ready:.0f} s, after {ready - begun:.0f} s of getting ready")
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,8 @@ from .peers import ChatkitFull, ChatkitNormal
 from .peers.base import Peer
 from .scenarios import Figures, Plan, command_line, fan_out, idle
 
+DISTURBED_PERCENT = 20  # of a CPU, used by other programs
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -43,27 +45,39 @@ def written(value: float) -> str:
 
 
 def run(rounds: int) -> int:
-    """Measure each floor `rounds` times, print the best against the bound, and return the exit code.
+    """Measure each floor `rounds` times and print the best against the bound.
 
     The best and not the median: other work on the machine only ever makes a figure worse, and a gate should not fail for it.
+    For the same reason a miss counts as one only if some round was left alone; what the server did for each second of CPU
+    that it had is shown beside it.
+
+    Returns:
+        0 when all hold, 1 when one is missed, 75 when one is below but the machine was too busy to tell.
     """
-    missed = 0
+    missed = unsure = 0
     for floor in FLOORS:
-        values, problems = [], []
+        found = []
         for _ in range(rounds):
             cache.say(f"{floor.title} ...")
-            figures, told = floor.measure(floor.peer(), Plan(quick=False))
-            values.append(figures[floor.figure])
-            problems += told
+            figures, problems = floor.measure(floor.peer(), Plan(quick=False))
+            found.append(figures)
+            for problem in problems:
+                cache.say(f"  {problem}")
+        values = [figures[floor.figure] for figures in found]
         best = max(values) if floor.at_least is not None else min(values)
-        good = floor.holds(best)
-        missed += not good
+        disturbed = all(figures.get("others", 0) > DISTURBED_PERCENT for figures in found)
+        verdict = "ok  " if floor.holds(best) else "?   " if disturbed else "MISS"
+        missed += verdict == "MISS"
+        unsure += verdict == "?   "
         bound = f"at least {floor.at_least:,.0f}" if floor.at_least is not None else f"at most {floor.at_most:,.0f}"
-        found = f"{' '.join([written(best), floor.unit]).strip()}, {bound}"
-        print(
-            f"{'ok  ' if good else 'MISS'}  {floor.title}: {found} (rounds: {', '.join(map(written, values))})",
-            flush=True,
-        )
-        for problem in dict.fromkeys(problems):
-            print(f"      {problem}", flush=True)
-    return 1 if missed else 0
+        words = [
+            f"{' '.join([written(best), floor.unit]).strip()}, {bound}",
+            f"rounds {', '.join(map(written, values))}",
+        ]
+        if floor.at_least is not None:
+            rates = (figures[floor.figure] / max(figures["server CPU"], 1) * 100 for figures in found)
+            words.append(f"{written(max(rates))} a second of server CPU")
+        print(f"{verdict}  {floor.title}: {'; '.join(words)}", flush=True)
+    if unsure:
+        print("?     below its floor, but other programs were at work in every round: measure again", flush=True)
+    return 1 if missed else 75 if unsure else 0

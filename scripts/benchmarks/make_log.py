@@ -1,7 +1,7 @@
 """Fill a new log with chat messages. Usage: make_log.py FILE ROWS CHANNELS, with the interpreter that has chatkit.
 
-Plain SQL around the log's own schema and row checksums; the unique index is fed in order (ids are ordered), so that ten
-million rows take a minute or two.
+Plain SQL around the log's own schema and rows, indexes made at the end and ids in order: ten million rows take minutes,
+where sending them would take the better part of an hour.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from chatkit import wire
 from chatkit.log import rows as log_rows
+from chatkit.log.base import Submission
 from chatkit.log.setup import prepare
+from chatkit.model import CHAT_MESSAGE, Event
 
 STARTED_MS = 1_700_000_000_000
 
@@ -21,15 +24,15 @@ def messages(count: int, channels: int) -> Iterator[tuple[object, ...]]:
     for seq in range(1, count + 1):
         identity = f"{STARTED_MS + seq:012x}"
         identity = f"{identity[:8]}-{identity[8:]}-7000-8000-{seq:012x}"
-        room = str(seq % channels)
         channel, user, text, at = (
-            f"chat/{room}",
+            f"chat/{seq % channels}",
             f"u{seq % 50}",
             f"message {seq} of a long conversation",
             STARTED_MS + seq,
         )
-        checksum = log_rows.checksum(identity, channel, user, "chat:message", text, None, at)
-        yield seq, identity, channel, room, user, "chat:message", text, None, at, at, checksum
+        data = wire.message_data(identity, user, text, at)
+        event = Event(channel, CHAT_MESSAGE, identity, user, at, data)
+        yield log_rows.parameters(Submission(event, text, derived=True), seq, at)
 
 
 def main(path: str, count: int, channels: int) -> None:

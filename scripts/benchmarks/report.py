@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .results import Report, Row, Table
 
-MISSING = "missing"
+NO_REPLAY = "it has no replay of its own"
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -33,7 +33,7 @@ def head(name: str, unit: str) -> str:
 def cells(table: Table, row: Row) -> list[str]:
     columns = table.scenario.columns
     if row.missing:
-        return [row.title, MISSING, *[""] * (len(columns) - 1), "", ""]
+        return [row.title, "none" if row.missing == NO_REPLAY else "missing", *[""] * (len(columns) - 1), "", ""]
     ratio = table.ratio(row)
     values = [figure(row.median(column.name), column.unit) for column in columns]
     mark = " *" if row.problems else ""
@@ -69,8 +69,11 @@ def table_lines(table: Table) -> list[str]:
     rows = [["server", *names, "to best peer", "keeps"], *(cells(table, row) for row in table.rows)]
     lines = [f"### {table.scenario.title}", "", *markdown(rows), ""]
     notes = [f"Best peer by {table.key.name}: {best.title}."] if best else []
+    without = [row.title for row in table.rows if row.missing == NO_REPLAY]
+    if without:
+        notes.append(f"No replay of their own: {', '.join(without)}.")
     for row in table.rows:
-        if row.missing:
+        if row.missing and row.missing != NO_REPLAY:
             notes.append(f"{row.title} is missing: {row.missing}.")
         elif row.problems:
             notes.append(f"\\* {row.title}: {'; '.join(dict.fromkeys(row.problems))}.")

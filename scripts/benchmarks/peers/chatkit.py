@@ -43,6 +43,7 @@ class Chatkit(Peer):
         return [
             *(str(PROGRAM), "serve", "--port", "0", "--ready-file", str(folder / "ready")),
             *("--db", str(database), "--durability", self.durability),
+            *("--max-connections", "12000"),  # 10,000 subscribers and the senders
         ]
 
     def ready(self, folder: Path, said: str) -> int | None:

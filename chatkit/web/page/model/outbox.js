@@ -17,6 +17,8 @@ export class Outbox {
     effect(() => {
       if (link.value.status === 'open') queueMicrotask(() => this.retryAll())
     })
+    // A network that was away for a moment does not always take the connection with it.
+    addEventListener('online', () => this.retryAll())
   }
 
   send(channel, text) {

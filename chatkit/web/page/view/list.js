@@ -117,21 +117,35 @@ export class MessageList extends Component {
   }
 
   #onScroll() {
+    if (!this.#scroller) return // the event of an element that has just gone
     this.#read()
     this.#drawMore()
     this.#report()
   }
 
+  // Where the reader has scrolled to. Nothing is read from a list that only changed around a place that stands.
   #read() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller
+    if (scrollTop === this.#lastTop) return
     const left = scrollHeight - scrollTop - clientHeight
     // Somebody who scrolls up by a hair wants to leave the bottom, even while messages are pouring in.
     const up = scrollTop < this.#lastTop - 1
     this.#lastTop = scrollTop
+    const [row, offset] = this.#edge(scrollTop)
+    Object.assign(this.#place, { stick: up ? left < 2 : left < AT_BOTTOM_PX, row, offset })
+  }
+
+  // The row at the top edge, and how far it reaches above it: off the document, which is right even where the window
+  // has just changed and remembered heights are not; in rows that are not drawn, by those.
+  #edge(scrollTop) {
+    const edge = this.#scroller.getBoundingClientRect().top
+    for (let i = this.#drawn[0], node = this.#body.firstElementChild; node; i++, node = node.nextElementSibling) {
+      const { top, bottom } = node.getBoundingClientRect()
+      if (bottom > edge && (top <= edge || i === 0)) return [this.#rows[i], edge - top]
+    }
     const top = scrollTop - this.#before.offsetTop
     const i = rowAt(this.#found, top)
-    const row = this.#rows[i] ?? null
-    Object.assign(this.#place, { stick: up ? left < 2 : left < AT_BOTTOM_PX, row, offset: top - this.#found[i] })
+    return [this.#rows[i] ?? null, top - this.#found[i]]
   }
 
   #report() {

@@ -1,0 +1,127 @@
+"""The SQLite engine when the disk is full, fails, or when the process dies between a commit and its feed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from chatkit.errors import LogFailed, Refused
+from chatkit.log.base import Appended, Log, Outcome, Query, Submission
+from chatkit.log.sqlite import SqliteLog
+from chatkit.model import Event
+
+from .engines import SqliteEngine, codes, event, everything, ids, message, messages
+
+
+def run_sql(log: Log, statement: str) -> None:
+    """On the connection that writes, between two appends."""
+    assert isinstance(log, SqliteLog)
+    assert log._writer is not None
+    log._writer._run(statement)
+
+
+def test_a_full_disk_refuses_the_batch_whole_and_later_writes_work(sqlite: SqliteEngine) -> None:
+    async def scenario(log: Log) -> None:
+        fed: list[str] = []
+        log.listen(lambda events: fed.extend(event.id for event in events))
+        await log.append(messages(3))
+        run_sql(log, "PRAGMA max_page_count = 20")
+        large = [message("x" * 60_000, id=f"large{n}") for n in range(10)]
+        outcomes = await log.append([message("small", id="small"), event(id="e", persist=False), *large])
+        assert codes(outcomes) == ["disk_full", "ok", *["disk_full"] * 10]
+        assert isinstance(outcomes[0], Refused)
+        assert outcomes[0].status == 507
+        assert outcomes[0].retry_after_s
+        assert log.head == 3
+        assert ids(await everything(log)) == ["m0", "m1", "m2"]
+        run_sql(log, "PRAGMA max_page_count = 100000")
+        assert await log.append([message("small", id="small")]) == [Appended(4)]
+        assert fed == ["m0", "m1", "m2", "e", "small"]
+
+    sqlite.run(scenario)
+
+
+def test_a_failed_write_is_the_last(sqlite: SqliteEngine) -> None:
+    async def scenario(log: Log) -> None:
+        fed: list[Event] = []
+        await log.append(messages(2))
+        log.listen(fed.extend)
+        run_sql(log, "PRAGMA query_only = ON")  # an error that is neither a conflict nor a full disk
+        with pytest.raises(LogFailed):
+            await log.append([event(id="e", persist=False), message("lost", id="lost")])
+        run_sql(log, "PRAGMA query_only = OFF")
+        with pytest.raises(LogFailed):
+            await log.append([message("late", id="late")])
+        assert fed == []
+        assert ids(await everything(log)) == ["m0", "m1"]
+
+    sqlite.run(scenario)
+
+
+def test_what_was_committed_and_not_fed_is_in_the_log_and_in_no_page_yet(sqlite: SqliteEngine) -> None:
+    async def scenario(log: Log) -> None:
+        assert isinstance(log, SqliteLog)
+        writer = log._writer
+        assert writer is not None
+        await log.append(messages(2, "a"))
+        committed, go_on = asyncio.Event(), threading.Event()
+        loop, append = asyncio.get_running_loop(), writer.append
+
+        def held(batch: Sequence[Submission]) -> list[Outcome]:
+            outcomes = append(batch)
+            loop.call_soon_threadsafe(committed.set)
+            assert go_on.wait(10)
+            return outcomes
+
+        writer.append = held  # type: ignore[method-assign]
+        task = asyncio.create_task(log.append(messages(3, "b")))
+        await committed.wait()
+        for query in (Query(), Query(limit=1, newest=True), Query(after=2)):
+            page = await log.read(query)
+            assert page.position <= 2
+            assert not any(item.id.startswith("b") for item in page.events)
+        go_on.set()
+        await task
+        assert len(await everything(log)) == 5
+
+    sqlite.run(scenario)
+
+
+def test_a_position_is_not_given_again_after_the_newest_events_are_removed(sqlite: SqliteEngine) -> None:
+    async def first(log: Log) -> None:
+        await log.append(messages(3))
+        run_sql(log, "DELETE FROM messages WHERE seq > 1")
+
+    async def second(log: Log) -> None:
+        assert log.head == 3
+        assert await log.append([message("new", id="new")]) == [Appended(4)]
+
+    sqlite.run(first)
+    sqlite.run(second)
+
+
+def test_the_floor_is_read_from_the_file(sqlite: SqliteEngine) -> None:
+    async def first(log: Log) -> None:
+        await log.append(messages(3))
+        run_sql(log, "UPDATE meta SET value = 2 WHERE key = 'floor'")
+
+    async def second(log: Log) -> None:
+        assert log.floor == 2
+
+    sqlite.run(first)
+    sqlite.run(second)
+
+
+def test_closing_leaves_one_file_with_everything_in_it(sqlite: SqliteEngine) -> None:
+    async def scenario(log: Log) -> None:
+        await log.append(messages(1000))
+
+    sqlite.run(scenario)
+    assert not sqlite.path.with_name("chat.db-wal").exists()
+    connection = sqlite3.connect(f"file:{sqlite.path}?mode=ro", uri=True)
+    assert connection.execute("SELECT count(*) FROM messages").fetchone() == (1000,)
+    connection.close()
