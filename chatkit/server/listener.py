@@ -9,13 +9,13 @@ import os
 import signal
 import socket
 import stat
-import sys
 from asyncio import BaseTransport
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from ..errors import ChatkitError, InvalidName
+from ..unixpath import short
 from . import guard, peer
 from .access import Access
 from .context import Context, logger
@@ -26,7 +26,6 @@ from .rights import NOBODY, Grant
 from .tls import Certificate
 
 _BACKLOG: Final = 4096
-_PATH_BYTES: Final = 100  # sun_path has 108 on Linux and 104 on macOS
 
 
 class Listener:
@@ -196,7 +195,7 @@ class UnixPath:
         self._clear()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with _short(self.path) as name:
+            with short(str(self.path)) as name:
                 listening.bind(name)
                 os.chmod(name, self._mode)  # nobody gets in before: it does not listen yet
                 found = os.stat(name)
@@ -223,7 +222,7 @@ class UnixPath:
                 raise ChatkitError(f"cannot listen on {self.path}: there is a file that is no socket")
         except OSError:
             return  # nothing is there, or bind() will say what is wrong
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, _short(self.path) as name:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, short(str(self.path)) as name:
             probe.settimeout(1.0)
             try:
                 probe.connect(name)
@@ -233,19 +232,6 @@ class UnixPath:
                 return
             else:
                 raise ChatkitError(f"cannot listen on {self.path}: another server does")
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name of ``path`` that fits into a socket's address; on Linux any path has one."""
-    if len(os.fsencode(path)) <= _PATH_BYTES or sys.platform != "linux":
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def _mode(text: str) -> int:
