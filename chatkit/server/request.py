@@ -21,6 +21,7 @@ else:
 
 _HEADS_KEPT: Final = 1024
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -122,7 +123,11 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     if version == "1.1" and "host" not in headers:
         raise Refused("bad_request", "no Host field")
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
-    path, _, query = _target(collector.url).partition("?")
+    if version == "1.0" and "transfer-encoding" in headers:
+        raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
+    if data[: data.find(b"\r\n")].count(b" ") != 2:
+        raise Refused("bad_request", "the request line should have two spaces")  # llhttp lets more of them pass
+    path, _, query = _target(collector.url, headers.get("host")).partition("?")
     return Head(
         method=parser.get_method().decode("latin-1"),
         path=unquote(path, errors="replace"),
@@ -135,15 +140,24 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     )
 
 
-def _target(url: bytes) -> str:
-    """The origin form of a request target; an absolute one (RFC 9112, 3.2.2) loses scheme and authority."""
+def _target(url: bytes, host: str | None) -> str:
+    """The origin form of a request target.
+
+    An absolute one (RFC 9112, 3.2.2) has to name the host that ``Host`` names: two that differ are two opinions about
+    whom the request is for.
+    """
     target = url.decode("latin-1")
+    if "#" in target:
+        raise Refused("bad_request", "the request target should have no fragment")
     if target.startswith("/"):
         return target
-    scheme, found, rest = target.partition("://")
-    if found and scheme.lower() in ("http", "https"):
-        return "/" + rest.partition("/")[2]
-    raise Refused("bad_request", "the request target should be a path such as /healthz")
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None:
+        raise Refused("bad_request", "the request target should be a path such as /healthz")
+    if host is None or found["authority"].lower() != host.lower():
+        raise Refused("bad_request", "the request target and Host name two hosts")
+    rest = found["rest"]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def _body_length(headers: dict[str, str]) -> int | None:
