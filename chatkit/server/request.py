@@ -125,7 +125,7 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     if version == "1.0" and "transfer-encoding" in headers:
         raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
-    if data[: data.find(b"\r\n")].count(b" ") != 2:
+    if data.lstrip(b"\r\n").partition(b"\r")[0].count(b" ") != 2:
         raise Refused("bad_request", "the request line should have two spaces")  # llhttp lets more of them pass
     path, _, query = _target(collector.url, headers.get("host")).partition("?")
     return Head(
