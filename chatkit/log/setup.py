@@ -56,6 +56,8 @@ def prepare(path: Path, *, count: bool = True) -> Prepared:
             path.parent.mkdir(parents=True, mode=0o700)
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with closing(_look(path)) as connection:
+            schema.version_of(connection, str(path))
         with closing(connect(path)) as connection:
             version = schema.version_of(connection, str(path))
             if version < schema.VERSION:
@@ -72,6 +74,16 @@ def prepare(path: Path, *, count: bool = True) -> Prepared:
 def connect(path: Path) -> sqlite3.Connection:
     """A plain connection with nothing implicit: no transactions of its own, usable from the thread that works."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=256)
+
+
+def _look(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, to ask whose file it is.
+
+    One that may write would, as the last to close it, check in the WAL that another program had left behind; and one
+    that may only read leaves a WAL of its own, so where there is none it must not look for one.
+    """
+    wal = path.with_name(path.name + "-wal").exists()
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if wal else '&immutable=1'}", uri=True)
 
 
 def unusable(path: Path, error: Exception) -> LogError:

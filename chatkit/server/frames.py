@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections import defaultdict
 from typing import Final, NamedTuple
 
 from websockets.frames import Frame, Opcode
@@ -76,12 +77,15 @@ class Received(NamedTuple):
     Attributes:
         messages: whole text messages, in order.
         reply: what to write in answer: pongs, and the close frame.
-        close_code: set when the peer closed or broke the protocol: close the connection after the reply.
+        close_code: set when the peer closed or broke the protocol: nothing it says after that counts.
+        is_over: whether the peer has closed, so that the connection can go. One that broke the protocol may be
+            writing still: closing on it would reset the connection, and the code would be lost.
     """
 
     messages: list[bytes]
     reply: bytes = b""
     close_code: int | None = None
+    is_over: bool = False
 
 
 class Receiver:
@@ -90,16 +94,17 @@ class Receiver:
     It holds something only while a frame or a message is incomplete.
     """
 
-    __slots__ = ("_fragments", "_max_bytes", "_pending", "_protocol")
+    __slots__ = ("_ended", "_fragments", "_max_bytes", "_pending", "_protocol")
 
-    #: Parsers between messages; they are all alike.
-    _idle: Final[list[Protocol]] = []
+    #: Parsers between messages, by the largest message they take.
+    _idle: Final[defaultdict[int, list[Protocol]]] = defaultdict(list)
 
     def __init__(self, max_bytes: int) -> None:
+        self._ended = False
         self._max_bytes = max_bytes
         self._pending = b""
         self._protocol: Protocol | None = None
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None  # not a list: a byte in each fragment would cost sixty
 
     @property
     def is_idle(self) -> bool:
@@ -108,6 +113,8 @@ class Receiver:
 
     def receive(self, data: bytes) -> Received:
         """Take bytes off the wire."""
+        if self._ended:
+            return Received([])
         if self._pending:
             data = self._pending + data
         end = whole_frames(data, self._max_bytes)
@@ -133,27 +140,28 @@ class Receiver:
             protocol.fail(CloseCode.PROTOCOL_ERROR, "a length with the top bit set")
         reply = b"".join(protocol.data_to_send())
         if protocol.state is not OPEN:
-            self._protocol = None
-            return Received(messages, reply, protocol.close_sent.code if protocol.close_sent else 1006)
+            self._protocol, self._ended = None, True
+            code = protocol.close_sent.code if protocol.close_sent else CloseCode.PROTOCOL_ERROR
+            return Received(messages, reply, code, protocol.close_rcvd is not None)
         if protocol.current_size is None:
             self._protocol = None
-            self._idle.append(protocol)
+            self._idle[self._max_bytes].append(protocol)
         else:
             self._protocol = protocol
         return Received(messages, reply)
 
     def _borrow(self) -> Protocol:
-        if self._idle:
-            return self._idle.pop()
+        idle = self._idle[self._max_bytes]
+        if idle:
+            return idle.pop()
         return Protocol(SERVER, state=OPEN, max_size=self._max_bytes, logger=_quiet)
 
     def _assemble(self, data: bytes, *, fin: bool) -> bytes | None:
-        parts = self._fragments
-        if parts is None:
-            parts = self._fragments = []
-        if data:
-            parts.append(data)
+        whole = self._fragments
+        if whole is None:
+            whole = self._fragments = bytearray()
+        whole += data
         if not fin:
             return None
         self._fragments = None
-        return b"".join(parts)
+        return bytes(whole)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from asyncio import BaseTransport
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from ..errors import Refused
 from ..web import assets
 from . import guard
 from .guard import Site
+from .handshake import VERSION
 from .request import Head, HeadCache
 from .rights import NOBODY, Grant, Right
 from .routes import ROUTES, Handler
@@ -148,6 +150,10 @@ def _methods(methods: dict[str, Handler]) -> str:
     return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
 
 
-def allowed_methods(head: Head) -> dict[str, str]:
-    """The field that goes with a 405."""
-    return {"Allow": _methods(ROUTES[head.path])}
+def hints(head: Head, error: Refused) -> dict[str, str] | None:
+    """What RFC 9110 wants said along with a refusal."""
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"Allow": _methods(ROUTES[head.path])}
+    if error.status == HTTPStatus.UPGRADE_REQUIRED:
+        return {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
+    return None

@@ -19,6 +19,7 @@ from .session import Session
 from .submissions import Author, checked_user
 
 REALTIME: Final = "/api/realtime"
+VERSION: Final = "13"
 PREFERRED: Final = "aerostack-v1"
 
 _quiet = logging.getLogger("chatkit.handshake")
@@ -39,12 +40,22 @@ def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol])
     return Subprotocol(PREFERRED) if PREFERRED in offered else offered[0]
 
 
+def upgrade_required() -> Refused:
+    """The answer to a request for :data:`REALTIME` that asks for no WebSocket."""
+    return Refused("upgrade_required", f"{REALTIME} is a WebSocket: ask with Upgrade: websocket")
+
+
 def accept(context: Context, head: Head, grant: Grant) -> Accepted:
     """Answer a handshake of somebody who may come in with ``grant``; a proven name overrides the ``userId`` given.
 
     Raises:
         Refused: it is none, or a query parameter is wrong.
     """
+    headers = head.headers
+    if headers.get("upgrade", "").lower() != "websocket":
+        raise upgrade_required()
+    if (version := headers.get("sec-websocket-version")) not in (None, VERSION):
+        raise Refused("upgrade_required", f"version {version[:20]!r} of WebSocket is not spoken here; use {VERSION}")
     parameters = head.parameters()
     user_id = grant.name or parameters.get("userId") or None
     author = Author(

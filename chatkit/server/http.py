@@ -14,7 +14,7 @@ from ..errors import Refused
 from ..log.base import Outcome, Submission
 from . import responses
 from .context import Context, logger
-from .gate import Gate, allowed_methods
+from .gate import Gate, hints
 from .handshake import REALTIME, accept
 from .request import Request, RequestReader
 from .rights import NOBODY, Grant
@@ -300,7 +300,7 @@ class HttpConnection(asyncio.Protocol, Timed):
                     exchange.grant = admission.grant
                 admission.handler(exchange)
             except Refused as error:
-                exchange.refuse(error, allowed_methods(head) if error.status == 405 else None)
+                exchange.refuse(error, hints(head, error))
             except Exception:
                 logger.exception("%s %r failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
@@ -333,9 +333,8 @@ class HttpConnection(asyncio.Protocol, Timed):
             grant = self._gate.admit_link(request.head, self._grant)
             handshake = accept(self._context, request.head, grant)
         except Refused as error:
-            extra = {"Sec-WebSocket-Version": "13"} if error.status == 426 else None
             self._closing = True
-            self._last_words = responses.refusal(error, close=True, headers=extra)
+            self._last_words = responses.refusal(error, close=True, headers=hints(request.head, error))
             self.flush()
             return
         self._write(handshake.response)

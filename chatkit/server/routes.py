@@ -13,6 +13,7 @@ from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
 from .admin import create_token, list_tokens, me, revoke_token
+from .handshake import REALTIME, upgrade_required
 from .pages import page
 from .submissions import Author, resolve_channel
 
@@ -207,6 +208,11 @@ def healthz(exchange: Exchange) -> None:
     exchange.ok(_OK)
 
 
+def realtime(exchange: Exchange) -> None:
+    """A request for the WebSocket that does not ask for one; those that do never get here."""
+    raise upgrade_required()
+
+
 async def _reading(read: Awaitable[T]) -> T:
     try:
         return await read
@@ -253,5 +259,6 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/tokens": {"GET": list_tokens, "POST": create_token},
     "/api/tokens/revoke": {"POST": revoke_token},
     "/healthz": {"GET": healthz},
+    REALTIME: {"GET": realtime},
     **{path: {"GET": page} for path in assets()},
 }

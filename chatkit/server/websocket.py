@@ -89,10 +89,14 @@ class Link(asyncio.Protocol, Timed):
                 self.write(received.reply)
         if received.close_code is not None:
             self._end()
-            self._transport.close()
+            if received.is_over:
+                self._transport.close()
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
 
     def eof_received(self) -> bool:
-        return False  # nothing half-closed: the transport closes
+        self._end()
+        return False  # nothing half-closed: the transport closes when the queue is out, or with the next tick
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -182,7 +186,9 @@ class Link(asyncio.Protocol, Timed):
     # ------------------------------------------------------------------------------------------- the cursors
 
     def behind(self) -> list[Subscription]:
-        """Subscriptions that are not live."""
+        """Subscriptions that are not live; none once the socket is closing, which frees no queue any more."""
+        if self._transport.is_closing():
+            return []
         return [item for item in self._subscriptions.values() if item.state in (State.REPLAYING, State.LAGGING)]
 
     async def writable(self) -> None:

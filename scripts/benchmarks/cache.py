@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".bench"
 LOAD_SOURCES = Path(__file__).parent / "load"
 INSTALL_LIMIT_S = 600
+
+
+_lock: IO[str] | None = None  # kept open: closing it gives the lock up
 
 
 class MissingError(Exception):
@@ -22,6 +27,20 @@ class MissingError(Exception):
 def say(text: str) -> None:
     """Print progress on stderr, so that stdout is the result alone."""
     print(text, file=sys.stderr, flush=True)
+
+
+def alone() -> bool:
+    """Tell whether this is the only benchmark here, for as long as the process lives; then clear what a killed one left."""
+    global _lock
+    CACHE.mkdir(exist_ok=True)
+    _lock = (CACHE / "lock").open("w")
+    try:
+        fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    for old in (CACHE / "data", *CACHE.glob("history-*"), *CACHE.glob("*.making*")):
+        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)
+    return True
 
 
 def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> str:

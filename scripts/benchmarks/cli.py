@@ -105,11 +105,14 @@ def draw(written: Path, picture: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark; return the exit code: 0 measured, 1 a floor missed, 2 bad options, 69 cannot
-    measure here, 75 too busy to tell."""
+    measure here, 75 too busy."""
     options = parser().parse_args(arguments)
     if not sys.platform.startswith("linux"):
         cache.say("the benchmark needs Linux: its load generator uses epoll")
         return 69
+    if not cache.alone():
+        cache.say("another benchmark is running here, and each would spoil the other's figures")
+        return 75
     files = machine.raise_open_files()
     if files < OPEN_FILES_NEEDED:
         cache.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import shutil
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 
 CHANNELS = 100
 PAGES = 200
+FORM = ("schema.py", "rows.py")  # what decides how the file looks inside
 PYTHON = cache.ROOT / ".venv/bin/python"
 
 
 def database(rows: int) -> Path:
-    """Return a log of `rows` chat messages over 100 channels, made once with plain SQL."""
-    file = cache.CACHE / f"log-{rows}.db"
+    """Return a log of `rows` chat messages over 100 channels, made once for each form of the tables."""
+    form = hashlib.sha256(b"".join((cache.ROOT / "chatkit/log" / name).read_bytes() for name in FORM)).hexdigest()[:8]
+    file = cache.CACHE / f"log-{rows}-{form}.db"
     if file.exists():
         return file
+    for old in cache.CACHE.glob(f"log-{rows}-*"):
+        old.unlink()
     cache.say(f"making a log of {rows:,} events, once ...")
     made = file.with_suffix(".making")
     for suffix in ("", "-wal", "-shm"):

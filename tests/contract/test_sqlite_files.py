@@ -107,6 +107,22 @@ def test_a_database_that_another_program_holds_open_is_left_untouched(tmp_path: 
         assert contents(tmp_path) == before
 
 
+def test_the_unfinished_business_of_a_program_that_crashed_is_left_to_it(tmp_path: Path) -> None:
+    alive, crashed = tmp_path / "alive", tmp_path / "crashed"
+    for folder in (alive, crashed):
+        folder.mkdir()
+    with closing(sqlite3.connect(alive / "other.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE messages (id)")
+        for name, data in contents(alive).items():
+            (crashed / name).write_bytes(data)
+    before = contents(crashed)
+    assert "other.db-wal" in before
+    with pytest.raises(NotALog):
+        prepare(crashed / "other.db")
+    assert contents(crashed) == before
+
+
 def test_a_database_of_a_newer_chatkit_is_refused_and_left_untouched(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
     prepare(path)

@@ -308,7 +308,7 @@ int main(int argc, char **argv) {
     deliveries = stats.deliveries - deliveries, bytes = stats.delivered_bytes - bytes, reads = stats.reads - reads;
     acks = stats.acks - acks;
     sending = false;
-    drain(3, 30);
+    drain(6, 40);
   }
 
   uint64_t lost = 0, extra = 0, duplicates = 0, disordered = 0, short_subs = 0;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -83,6 +84,8 @@ class Peer(ABC):
 @contextlib.contextmanager
 def start(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server in a process group of its own and end the whole group afterwards, politely first."""
+    if shutil.which("setpriv"):  # it must not outlive a benchmark that was killed
+        command = ["setpriv", "--pdeathsig", "TERM", *command]
     if machine.pinned(machine.SERVER_CPU):
         command = ["taskset", "--cpu-list", str(machine.SERVER_CPU), *command]
     with (folder / "stderr").open("wb") as complaint:
