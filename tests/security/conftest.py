@@ -55,5 +55,3 @@ def _no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATKIT_LOGINS", str(tmp_path / "logins.json"))
     for name in ("CHATKIT_TOKEN", "CHATKIT_TOKEN_FILE", "CHATKIT_URL", "CHATKIT_CA_FILE", "CHATKIT_USER", "CHATKIT_DB"):
         monkeypatch.delenv(name, raising=False)
-
-

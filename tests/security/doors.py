@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from chatkit.log import setup, tokens
 
 from ..socket.harness import Server
-from ..socket.peer import Peer
+from ..socket.peer import CLOSE, Peer, close_frame
 from ..socket.raw import DEADLINE_S, Raw, Response
 
 T = TypeVar("T", bound=Raw)
@@ -30,9 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
 class Door:
     """One server."""
 
-    def __init__(
-        self, kind: str, db: Path, certificate: tuple[Path, Path], folder: Path, **options: object
-    ) -> None:
+    def __init__(self, kind: str, db: Path, certificate: tuple[Path, Path], folder: Path, **options: object) -> None:
         self.kind, self.db, self._certificate = kind, db, certificate
         settings: dict[str, object] = {**KINDS[kind], **options}
         if kind == "Unix":
@@ -69,6 +67,13 @@ class Door:
         peer = self._over(Peer)
         return peer, peer.handshake(query, headers)
 
+    def turned_away(self, query: str = "", **headers: str) -> Response:
+        """The answer to a handshake that is refused."""
+        peer, answer = self.knock(query, **headers)
+        with peer:
+            assert answer.status != 101
+            return answer
+
     @contextlib.contextmanager
     def peer(self, query: str = "", **headers: str) -> Iterator[Peer]:
         """An open WebSocket."""
@@ -81,6 +86,16 @@ class Door:
         made = kind.__new__(kind)
         made.socket, made.buffer = self.connect(), b""
         return made
+
+
+def close_code(peer: Peer) -> int:
+    """The code that the server closes with, whatever it says before; the close is answered, and the server goes."""
+    while True:
+        opcode, payload = peer.hear_frame()
+        if opcode == CLOSE:
+            peer.send(close_frame(1000))
+            peer.rest()
+            return int.from_bytes(payload[:2], "big")
 
 
 def bearer(secret: str | None) -> dict[str, str]:
@@ -117,5 +132,3 @@ def rows(db: Path, sql: str) -> list[Any]:
     """What a database holds."""
     with contextlib.closing(sqlite3.connect(db)) as connection:
         return connection.execute(sql).fetchall()
-
-
