@@ -11,7 +11,7 @@ from jwt.algorithms import get_default_algorithms
 
 from ..errors import ChatkitError, InvalidName, Refused
 from ..log.tokens import right_pattern
-from ..model import MAX_USER_CHARS, Pattern, check_text
+from ..model import MAX_SEQ, MAX_USER_CHARS, Pattern, check_text
 from .rights import Identity
 
 #: What a shared secret may sign with. Never in one list with the others: a public key, which anybody has, would
@@ -47,6 +47,8 @@ class Verifier:
             name = check_text("user", claims["sub"], MAX_USER_CHARS)
             send, read = _patterns(claims, "send"), _patterns(claims, "read")
             expires_at = int(claims["exp"]) * 1000
+            if expires_at > MAX_SEQ:
+                raise ValueError("`exp` should be Unix seconds")
         except (jwt.InvalidTokenError, InvalidName, TypeError, ValueError, OverflowError) as error:
             # PyJWT's sentences say which claim is wrong, never what is in the token.
             raise Refused("unauthorized", f"the token is not accepted: {str(error)[:200]}") from None
