@@ -72,7 +72,11 @@ class Gate:
         Raises:
             Refused: it may not come in, or there is nothing there.
         """
-        origin = self._check(head)
+        try:
+            origin = self._check(head)
+        except Refused as error:
+            exchange.closes = exchange.closes or error.code == "bad_request"
+            raise
         exchange.cors = None if origin is None else guard.cors(origin)
         if head.method == "OPTIONS" and origin is not None and "access-control-request-method" in head.headers:
             exchange.cors = guard.preflight(origin, head.headers)

@@ -80,8 +80,8 @@ class Exchange:
         """Answer that it is refused."""
         if self.cors is not None:
             headers = _merged(headers, self.cors)
-        if error.status == HTTPStatus.UNAUTHORIZED or error.code == "bad_request":
-            self.closes = True  # a stranger may not keep a connection, nor one who does not speak clearly
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            self.closes = True  # a stranger may not keep a connection
         head_only = self.request.head.method == "HEAD"
         self._set(responses.refusal(error, close=self.closes, headers=headers, head_only=head_only))
 
