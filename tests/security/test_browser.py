@@ -193,8 +193,8 @@ def test_our_page_cannot_be_framed_nor_our_module_imported(page: Page, door: Doo
     })
     """
     assert page.evaluate(frame, f"{base}/")
-    framed = [child.url for child in page.frames if child is not page.main_frame]
-    assert framed == ["chrome-error://chromewebdata/"]
+    framed = next(child for child in page.frames if child is not page.main_frame)
+    framed.wait_for_url("chrome-error://chromewebdata/")
     assert "failed" in page.evaluate(
         "async (url) => { try { await import(url); return {} } catch (error) { return {failed: 1} } }",
         f"{base}/chatkit.js",
