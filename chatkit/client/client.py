@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from .. import wire
 from . import sending
+from .dial import tls_options
 from .endpoint import DEFAULT_URL, Endpoint, checked_token, find_token, parse_url, speaker
 from .events import Event, Notice, Presence
 from .follow import follow
@@ -44,6 +45,7 @@ class Chat:
     def __init__(self, endpoint: Endpoint, user: str | None, token: str | None, timeout_s: float) -> None:
         self.user = None if user is None else sending.checked("user", user, 128)
         self.url = endpoint.url
+        tls_options(endpoint)  # a file of authorities that cannot be used is known before anything is asked
         self._endpoint, self._token, self._timeout_s = endpoint, token, timeout_s
         self._pipe = Pipe(endpoint)
         self._here = Here(self._open_link)

@@ -33,6 +33,7 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
     try:
         if endpoint.path is not None:
             return _dial_path(endpoint.path, timeout_s)
+        secure = tls_options(endpoint)  # first: a file that cannot be used is known without a connection
         # A host in bytes spares getaddrinfo the codec for international names, 2 ms of a send.
         for family, kind, proto, _, address in socket.getaddrinfo(
             endpoint.host.encode("ascii"), endpoint.port, type=socket.SOCK_STREAM
@@ -42,8 +43,8 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if endpoint.is_tls:
-                    sock = _with_tls(endpoint, sock)
+                if secure:
+                    sock = secure["ssl"].wrap_socket(sock, server_hostname=endpoint.host)
             except OSError as error:
                 sock.close()
                 failure = error
@@ -52,12 +53,6 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         raise failure
     except OSError as error:
         raise unreachable(endpoint, error, timeout_s) from error
-
-
-def _with_tls(endpoint: Endpoint, sock: socket.socket) -> socket.socket:
-    from . import tls  # noqa: PLC0415 - 15 ms
-
-    return tls.context(endpoint).wrap_socket(sock, server_hostname=endpoint.host)
 
 
 def _dial_path(path: str, timeout_s: float) -> socket.socket:
@@ -82,10 +77,11 @@ async def connect(endpoint: Endpoint, timeout_s: float, factory: Callable[[], as
     """
     import asyncio  # noqa: PLC0415
 
+    secure = tls_options(endpoint)
     sock = await open_socket(endpoint, timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
-            await asyncio.get_running_loop().create_connection(factory, sock=sock, **tls_options(endpoint))
+            await asyncio.get_running_loop().create_connection(factory, sock=sock, **secure)
     except OSError as error:
         sock.close()
         raise unreachable(endpoint, error, timeout_s) from error

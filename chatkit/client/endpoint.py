@@ -139,8 +139,8 @@ def find_token(endpoint: Endpoint, token_file: str | None = None) -> str | None:
 
 def speaker(endpoint: Endpoint, user: str | None, token: str | None) -> str | None:
     """Who to say that we are: the server knows better where there is a token, or a Unix socket."""
-    user = user or os.environ.get("CHATKIT_USER")
-    return user if user or token or endpoint.path is not None else default_user()
+    user = user or os.environ.get("CHATKIT_USER") or None
+    return default_user() if user is None and token is None and endpoint.path is None else user
 
 
 def default_user() -> str:

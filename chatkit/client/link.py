@@ -82,6 +82,7 @@ async def open_link(endpoint: Endpoint, user: str | None, token: str | None, tim
     from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus  # noqa: PLC0415
     from websockets.typing import Subprotocol  # noqa: PLC0415
 
+    secure = tls_options(endpoint)
     sock = await open_socket(endpoint, timeout_s)
     try:
         connection = await connect(
@@ -96,7 +97,7 @@ async def open_link(endpoint: Endpoint, user: str | None, token: str | None, tim
             close_timeout=1,
             max_size=_MAX_FRAME_BYTES,
             max_queue=256,
-            **tls_options(endpoint),
+            **secure,
         )
     except InvalidStatus as error:
         sock.close()
