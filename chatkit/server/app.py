@@ -151,5 +151,10 @@ async def _drain(context: Context, listener: Listener, journal: asyncio.Future[N
             await context.emptied()
     except TimeoutError:
         logger.warning("%d connections did not close in time", len(context.http) + len(context.links))
+        for connection in list(context.http):
+            connection.abort()
+        for link in list(context.links):
+            link.abort()
+        await context.emptied()
     context.wheel.stop()
     await context.cancel_tasks()

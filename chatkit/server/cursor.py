@@ -91,7 +91,7 @@ async def catch_up(link: Link, hub: Hub, pages: Pages) -> None:
     connection's queue is over its limit, so a slow reader costs one queue and no more.
     """
     while behind := link.behind():
-        for subscription in behind:
+        for subscription in sorted(behind, key=lambda item: item.rank):  # a name takes its events before a pattern
             await link.writable()
             if subscription.state in (State.REPLAYING, State.LAGGING):
                 await _step(link, subscription, hub, pages)

@@ -226,6 +226,10 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._closing = True
         self.flush()
 
+    def abort(self) -> None:
+        """Close now, whatever waits to be written."""
+        self._transport.abort()
+
     def flush(self) -> None:
         """Write the answers that are next in order."""
         exchanges = self._exchanges

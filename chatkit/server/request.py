@@ -20,6 +20,7 @@ else:
     Admission = Any  # msgspec looks the names up
 
 _HEADS_KEPT: Final = 1024
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -260,8 +261,8 @@ class RequestReader:
         buffer = self.buffered
         end = buffer.find(b"\r\n\r\n", 0, self._max_head)
         if end <= 0:
-            if buffer.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request line are to be ignored
-                self.buffered = buffer.lstrip(b"\r\n")
+            if empty := _EMPTY_LINES.match(buffer):  # RFC 9112, 2.2: before a request line they are to be ignored
+                self.buffered = buffer[empty.end() :]
                 return self._read_head()
             if len(buffer) >= self._max_head:
                 raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")

@@ -159,6 +159,10 @@ class Link(asyncio.Protocol, Timed):
             self.write(close_frame(code, reason))
             self._end()
 
+    def abort(self) -> None:
+        """Close now, whatever waits to be written."""
+        self._transport.abort()
+
     def _end(self) -> None:
         """Take no more commands, and see to it that the connection is gone soon, whatever the peer does."""
         self._closing = True

@@ -9,15 +9,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".bench"
 LOAD_SOURCES = Path(__file__).parent / "load"
 INSTALL_LIMIT_S = 600
-
-
-_lock: IO[str] | None = None  # kept open: closing it gives the lock up
 
 
 class MissingError(Exception):
@@ -31,11 +27,10 @@ def say(text: str) -> None:
 
 def alone() -> bool:
     """Tell whether this is the only benchmark here, for as long as the process lives; then clear what a killed one left."""
-    global _lock
     CACHE.mkdir(exist_ok=True)
-    _lock = (CACHE / "lock").open("w")
+    lock = os.open(CACHE / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)  # never closed: that would give it up
     try:
-        fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     for old in (CACHE / "data", *CACHE.glob("history-*"), *CACHE.glob("*.making*")):

@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
         prog="scripts/bench",
         description="Put chatkit and its peers under the same load on this machine, one after another, and compare.",
         epilog=f"Scenarios: {names}. Servers: {', '.join(peer.name for peer in ALL)}. "
-        "What is built and installed for it goes to .bench/; the first run takes some minutes for that.",
+        "What is built and installed for it goes to .bench/; the first run takes some minutes for that. "
+        "All of it, with three rounds, takes about three quarters of an hour.",
     )
     found.add_argument("--quick", action="store_true", help="under two minutes: one round, short, no 9,000 connections")
     found.add_argument(

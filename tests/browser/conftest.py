@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def own_server(tmp_path: Path) -> Iterator[Serving]:
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
     """A room that no other test uses."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", str(request.node.name)).strip("-")[:60]
+    name = str(request.node.name)
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')[:40]}-{zlib.crc32(name.encode()) % 10_000}"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import sys
-import urllib.request
+from http.client import HTTPConnection, HTTPMessage
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,13 +54,24 @@ class Serving:
         self._process.stdout.close()
         self._process = None
 
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, HTTPMessage, bytes]:
+        """One request; status, header fields and body of the answer, whatever it is."""
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=10)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.msg, answer.read()
+        finally:
+            connection.close()
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """POST JSON, as curl would."""
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
+        """POST JSON, as curl would; it must be accepted."""
+        status, _, answer = self.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        assert status == 200, answer
+        accepted: dict[str, Any] = json.loads(answer)
+        return accepted
 
     def send(self, room: str, text: str, user: str = "ada", **fields: Any) -> dict[str, Any]:
         """A message from somebody who is not in a browser."""
@@ -83,8 +94,9 @@ class Serving:
 
     def get(self, path: str) -> Any:
         """GET JSON."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
-            return json.load(response)
+        status, _, answer = self.request("GET", path)
+        assert status == 200, answer
+        return json.loads(answer)
 
     def texts(self, room: str) -> list[str]:
         """What the log holds of a room."""

@@ -84,8 +84,17 @@ class Tab:
 
         Not playwright's ``wait_for_function``, which evaluates strings and is stopped by the page's own policy.
         """
-        check = f"const check = () => {{ if ({condition}) resolve(); else requestAnimationFrame(check) }}"
-        self.page.evaluate(f"() => new Promise(resolve => {{ {check}; check() }})")
+        self.page.evaluate(
+            f"""() => new Promise((resolve, reject) => {{
+                const late = performance.now() + 10_000
+                const check = () => {{
+                    if ({condition}) resolve()
+                    else if (performance.now() > late) reject(new Error('never came true'))
+                    else requestAnimationFrame(check)
+                }}
+                check()
+            }})"""
+        )
 
     def run(self, script: str, argument: Any = None) -> Any:
         """The value of a JavaScript function in the page."""

@@ -42,7 +42,7 @@ def test_mine_is_on_the_right_and_theirs_on_the_left_with_their_name(open_tab: N
 def test_what_i_send_is_there_at_once_and_merged_by_id(open_tab: NewTab, server: Serving, room: str) -> None:
     tab = open_tab("ada")
     held: list[Route] = []
-    tab.page.route("**/examples/chat/send", lambda route: held.append(route))
+    tab.page.route("**/examples/chat/send", lambda route: held.append(route))  # noqa: PLW0108 - playwright wants a function
     tab.say("optimistic")
     tab.sees("optimistic")
     expect(tab.page.locator(".row.pending")).to_have_count(1)
@@ -58,7 +58,7 @@ def test_what_i_send_is_there_at_once_and_merged_by_id(open_tab: NewTab, server:
 def test_a_broadcast_that_overtakes_the_answer_makes_no_second_message(open_tab: NewTab) -> None:
     tab = open_tab("ada")
     held: list[Route] = []
-    tab.page.route("**/examples/chat/send", lambda route: held.append(route))
+    tab.page.route("**/examples/chat/send", lambda route: held.append(route))  # noqa: PLW0108 - playwright wants a function
     tab.say("first the broadcast")
     tab.sees("first the broadcast")
     answer = held[0].fetch()  # the server has stored and broadcast it; its answer is held back

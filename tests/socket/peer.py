@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -101,6 +102,8 @@ class Peer(Raw):
         while True:
             opcode, payload = self.hear_frame()
             if opcode == CLOSE:
+                with contextlib.suppress(OSError):
+                    self.send(frame(CLOSE, payload[:2]))  # as RFC 6455 has it, 5.5.1
                 self.rest()
                 return int(struct.unpack("!H", payload[:2])[0]) if payload else 1005
 

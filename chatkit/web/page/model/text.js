@@ -31,16 +31,20 @@ function tokenOf([whole, , block, code]) {
 }
 
 // "(see https://example.org/a_(b))." ends its link before the last bracket, and keeps the one that belongs to it.
-function withoutTail(url) {
-  for (;;) {
-    const last = url.at(-1)
-    const opens = { ')': '(', ']': '[', '}': '{' }[last]
-    if (opens ? count(url, last) > count(url, opens) : /[.,;:!?'*_~]/.test(last)) url = url.slice(0, -1)
-    else return url
-  }
-}
+// The brackets are counted once: a link of sixty thousand of them is a text that somebody will send.
+const CLOSES = { ')': '(', ']': '[', '}': '{' }
 
-const count = (text, char) => text.split(char).length - 1
+function withoutTail(url) {
+  const counts = {}
+  for (const char of url) if ('()[]{}'.includes(char)) counts[char] = (counts[char] ?? 0) + 1
+  let end = url.length
+  for (; end > 0; end--) {
+    const last = url[end - 1]
+    if (CLOSES[last] && counts[last] > (counts[CLOSES[last]] ?? 0)) counts[last]--
+    else if (!/[.,;:!?'*_~]/.test(last)) break
+  }
+  return url.slice(0, end)
+}
 
 /** Whether `text` is nothing but one to five emoji, which are shown large. */
 export const isEmoji = text => text.length <= 80 && ONLY_EMOJI.test(text.trim())

@@ -21,5 +21,5 @@ function initials(name) {
 }
 
 export const Avatar = ({ name, small }) => html`
-  <span class=${`avatar hue-${hueOf(name)}${small ? ' small' : ''}`} aria-hidden="true">${initials(name)}</span>
+  <span class=${`avatar hue-${hueOf(name)}${small ? ' small' : ''}`} data-initials=${initials(name)} aria-hidden="true" />
 `

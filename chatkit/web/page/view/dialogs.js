@@ -6,7 +6,11 @@ import { html, useLayoutEffect, useRef, useState } from './html.js'
 /** A modal dialog: the browser keeps the focus in it, and Escape closes it. */
 function Dialog({ title, onClose, onSubmit, children }) {
   const box = useRef()
-  useLayoutEffect(() => box.current.showModal(), [])
+  useLayoutEffect(() => {
+    const dialog = box.current
+    dialog.showModal()
+    return () => dialog.close() // which gives the focus back to where it was; merely vanishing would not
+  }, [])
   const submit = event => {
     event.preventDefault()
     onSubmit(new FormData(event.currentTarget))

@@ -27,10 +27,9 @@ export function Sidebar({ onClose, onProfile }) {
       </div>
       <${Rooms} onGo=${onClose} />
       <div class="foot">
-        <button type="button" class="me" onClick=${onProfile} title="Change your name"
-          aria-label=${`You are ${me.value || 'signed in'}. Change your name`}>
+        <button type="button" class="me" onClick=${onProfile} title="Change your name">
           <${Avatar} name=${me.value || '?'} small />
-          <bdi class="name">${me.value || 'signed in'}</bdi>
+          <span class="vh">You are</span><bdi class="name">${me.value || 'signed in'}</bdi><span class="vh">. Change your name</span>
         </button>
         <button type="button" class="round" aria-label=${NOTIFY[notifications.value][1]} title=${NOTIFY[notifications.value][1]}
           aria-pressed=${notifications.value === 'on'} disabled=${notifications.value === 'impossible'} onClick=${toggleNotifications}>

@@ -1,0 +1,36 @@
+"""Fixtures for every suite."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A real server with a database of its own."""
+    one = Server(tmp_path)
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server for the tests of one module, each in rooms of its own; nobody may stop it."""
+    one = Server(tmp_path_factory.mktemp("server"), "--durability", "normal")
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def unused_url() -> str:
+    """A URL at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
