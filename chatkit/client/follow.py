@@ -45,7 +45,7 @@ async def follow(
             async with aclosing(_read(link, reader, until_level)) as incoming:
                 async for items in incoming:
                     backoff.reset()
-                    if is_lost and reader.is_level:
+                    if is_lost:
                         is_lost = False
                         on_notice(Notice("back", "connected again"))
                     for item in items:

@@ -28,16 +28,16 @@ class _Cursor:
         pattern: what it means.
         position: everything up to this seq was received; ``None`` until the server has said where it starts.
         level: nothing older is on its way.
-        asked: the ``after`` of the subscription that is not answered yet.
+        command: the subscription that is not answered yet. Until it is, what comes belongs to one that it replaces.
     """
 
-    __slots__ = ("asked", "level", "pattern", "position")
+    __slots__ = ("command", "level", "pattern", "position")
 
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
         self.position: int | None = None
         self.level = False
-        self.asked: int | None = None
+        self.command: wire.Subscribe | None = None
 
 
 class Reader:
@@ -78,16 +78,18 @@ class Reader:
         """What to say first on a new connection."""
         return [self._subscribe(topic, cursor) for topic, cursor in self._cursors.items()]
 
-    def _subscribe(self, topic: str, cursor: _Cursor) -> wire.Subscribe:
-        cursor.level, cursor.asked = False, None
+    def _subscribe(self, topic: str, cursor: _Cursor, reload: bool = False) -> wire.Subscribe:
+        after = cursor.position if cursor.position is not None else self._after
+        if reload:
+            command = wire.Subscribe(topic, last=RELOAD, filter=self._filter)
+        elif after is not None:
+            epoch = self._epoch if cursor.position is not None else None
+            command = wire.Subscribe(topic, after=after, epoch=epoch, filter=self._filter)
+        else:
+            command = wire.Subscribe(topic, last=self._last, filter=self._filter)
+        cursor.level, cursor.command = False, command
         self._merge.replay(topic)
-        if cursor.position is not None:
-            cursor.asked = cursor.position
-            return wire.Subscribe(topic, after=cursor.position, epoch=self._epoch, filter=self._filter)
-        if self._after is not None:
-            cursor.asked = self._after
-            return wire.Subscribe(topic, after=self._after, filter=self._filter)
-        return wire.Subscribe(topic, last=self._last, filter=self._filter)
+        return command
 
     def receive(self, frame: wire.AnyFrame) -> tuple[list[Event | Notice], list[wire.Subscribe]]:
         """Take one frame; returns what is for the caller, and what is to be said to the server.
@@ -104,7 +106,7 @@ class Reader:
             return self._event(cursor, frame), []
         if isinstance(frame, wire.Subscribed):
             return self._subscribed(cursor, frame)
-        if isinstance(frame, wire.Live):
+        if isinstance(frame, wire.Live) and cursor.command is None:
             cursor.position = max(frame.seq, cursor.position or 0)
             cursor.level = True
             return [*self._merge.level(frame.topic)], []
@@ -115,7 +117,7 @@ class Reader:
         event = Event(channel, frame.event, frame.id, frame.seq, frame.userId, frame.timestamp, bytes(frame.data))
         if event.seq is None:
             return [event]
-        if cursor.position is not None and event.seq <= cursor.position:
+        if cursor.command or (cursor.position is not None and event.seq <= cursor.position):
             return []
         cursor.position = event.seq
         if self._overlap:
@@ -125,21 +127,23 @@ class Reader:
         return [*self._merge.push(frame.topic, event)]
 
     def _subscribed(self, cursor: _Cursor, frame: wire.Subscribed) -> tuple[list[Event | Notice], list[wire.Subscribe]]:
-        asked, cursor.asked = cursor.asked, None
+        command, cursor.command = cursor.command, None
+        if command is None:
+            return [], []
         same_log = self._epoch in (None, frame.epoch)
         self._epoch = frame.epoch
+        asked = command.after
         if asked is None:
-            if self._last is None:
-                cursor.position, cursor.level = max(frame.seq, cursor.position or 0), True
+            if command.last is None:
+                cursor.position, cursor.level = frame.seq, True
                 return [*self._merge.level(frame.topic)], []
             return [], []
+        cursor.position = asked  # what comes now and is not newer was seen
         if frame.recovered:
-            cursor.position = asked
             return [], []
         if same_log and asked <= frame.seq:
             text = f"{frame.topic}: events after {asked} are no longer kept; going on with the newest {RELOAD}"
-            cursor.position = asked  # what comes now and is older was seen
-            return [Notice("gap", text)], [wire.Subscribe(frame.topic, last=RELOAD, filter=self._filter)]
+            return [Notice("gap", text)], [self._subscribe(frame.topic, cursor, reload=True)]
         if same_log:
             why = f"position {asked} is beyond the end of the log ({frame.seq})"
         else:

@@ -39,7 +39,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"cli/render.py", "cli/serve.py"},
     "sqlite3": {"log/schema.py", "log/setup.py", "log/sqlite.py", "log/writer.py"},
     "typer": {"cli/app.py"},
-    "uuid_utils": {"log/schema.py", "server/context.py", "client/sending.py"},
+    "uuid_utils": {"log/schema.py", "server/context.py"},
     "uvloop": {"server/app.py"},
     "websockets": {"server/frames.py", "server/handshake.py", "client/link.py"},
 }
