@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -23,7 +21,6 @@ from ..client.sending import answer_of
 from ..errors import LogError, Refused, Unreachable
 from ..log import setup, tokens
 from ..log.lock import FileLock
-from ..server.config import default_db
 from .ending import UsageError
 
 R = TypeVar("R")
@@ -86,7 +83,7 @@ class _Keeper(Protocol):
 
 
 def _keeper(db: str | None) -> _Keeper:
-    path = Path(db) if db else default_db()
+    path = Path(db) if db else setup.default_path()
     if not path.exists():
         setup.prepare(path, count=False)
     lock = FileLock(path)
@@ -120,12 +117,9 @@ class _File:
         if not self._do(lambda connection: tokens.revoke(connection, name, _now_ms())):
             raise Refused("not_found", f"there is no token of {name!r}; `chatkit token list` shows all")
 
-    def _do(self, function: Callable[[sqlite3.Connection], R]) -> R:
+    def _do(self, function: Callable[[tokens.Connection], R]) -> R:
         try:
-            with closing(setup.connect(self._path)) as connection:
-                return function(connection)
-        except sqlite3.Error as error:
-            raise setup.unusable(self._path, error) from error
+            return tokens.in_file(self._path, function)
         finally:
             self._lock.release()
 

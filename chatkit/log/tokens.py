@@ -9,12 +9,21 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from typing import Final
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final, TypeVar
 
 import msgspec
 
 from ..errors import InvalidName, Refused
 from ..model import CHAT, MAX_USER_CHARS, Pattern, check_text
+from . import setup
+
+R = TypeVar("R")
+
+#: What the functions here take.
+Connection = sqlite3.Connection
 
 PREFIX: Final = "ck_"
 EVERYTHING: Final = "*/**"
@@ -91,7 +100,7 @@ def make(
     )
 
 
-def load(connection: sqlite3.Connection) -> dict[bytes, Token]:
+def load(connection: Connection) -> dict[bytes, Token]:
     """Every token that is not revoked, by its digest."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM tokens WHERE revoked_at IS NULL ORDER BY name")
     patterns = msgspec.json.Decoder(list[str]).decode
@@ -101,7 +110,7 @@ def load(connection: sqlite3.Connection) -> dict[bytes, Token]:
     }
 
 
-def add(connection: sqlite3.Connection, token: Token, secret: str, now_ms: int) -> None:
+def add(connection: Connection, token: Token, secret: str, now_ms: int) -> None:
     """Store a new token; durable when this returns.
 
     An expired token of the same name makes way.
@@ -131,7 +140,7 @@ def add(connection: sqlite3.Connection, token: Token, secret: str, now_ms: int) 
         )
 
 
-def revoke(connection: sqlite3.Connection, name: str, now_ms: int) -> bool:
+def revoke(connection: Connection, name: str, now_ms: int) -> bool:
     """End the token of ``name``; durable when this returns. Returns whether there was one."""
     with _Durably(connection):
         changed = connection.execute(
@@ -140,10 +149,23 @@ def revoke(connection: sqlite3.Connection, name: str, now_ms: int) -> bool:
         return changed.rowcount > 0
 
 
+def in_file(path: Path, function: Callable[[Connection], R]) -> R:
+    """Call ``function`` with a connection to a file whose lock the caller has.
+
+    Raises:
+        LogError: the file cannot be used.
+    """
+    try:
+        with closing(setup.connect(path)) as connection:
+            return function(connection)
+    except sqlite3.Error as error:
+        raise setup.unusable(path, error) from error
+
+
 class _Durably:
     """One transaction that is synced whatever ``--durability`` says: no power cut brings a revoked token back."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._before = 2
 

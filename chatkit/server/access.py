@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import ChatkitError, CloseCode, Refused
 from ..log import tokens
-from ..log.tokens import Token
+from ..log.tokens import Connection, Token
 from ..model import Pattern
 from .allowance import Allowance
 from .config import Config
@@ -34,7 +33,7 @@ _MAX_LINKS: Final = 100
 class Store(Protocol):
     """Where tokens are kept: an engine whose file takes them."""
 
-    def with_writer(self, function: Callable[[sqlite3.Connection], R]) -> Awaitable[R]:
+    def with_writer(self, function: Callable[[Connection], R]) -> Awaitable[R]:
         """Call ``function`` with the connection that writes."""
 
 
@@ -218,7 +217,7 @@ class Access:
         del self._tokens[digest], self._starts[digest[:_START_BYTES]]
         self._end(self._grants.pop(digest), "the token was revoked")
 
-    async def _write(self, function: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def _write(self, function: Callable[[Connection], Any]) -> Any:
         assert self._store is not None  # noqa: S101 - load() sets it
         return await self._store.with_writer(function)
 

@@ -19,13 +19,13 @@ class Bucket:
         """Take one.
 
         Args:
-            now_s: monotonic seconds.
+            now_s: seconds of any clock; one that is set back takes nothing away.
 
         Raises:
             Refused: ``rate_limited``, with the time until there is one again.
         """
         if self._since_s is not None:
-            self._left = min(self._burst, self._left + (now_s - self._since_s) * self._per_s)
+            self._left = min(self._burst, self._left + max(0.0, now_s - self._since_s) * self._per_s)
         self._since_s = now_s
         if self._left < 1.0:
             raise Refused(

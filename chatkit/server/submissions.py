@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -43,7 +42,7 @@ class Author(msgspec.Struct, frozen=True):
     projects: frozenset[str]
     grant: Grant = OPEN
 
-    def check(self, channel: str, user_id: str, now_s: float) -> None:
+    def check(self, channel: str, user_id: str, now_ms: Callable[[], int]) -> None:
         """Check that they may send to ``channel`` as ``user_id``, now.
 
         Raises:
@@ -55,7 +54,7 @@ class Author(msgspec.Struct, frozen=True):
         if grant.name is not None:
             grant.check_user(user_id)
         if grant.bucket is not None:
-            grant.bucket.take(now_s)
+            grant.bucket.take(now_ms() / 1000)
 
 
 class Maker:
@@ -64,13 +63,9 @@ class Maker:
     Args:
         now_ms: Unix time in milliseconds.
         new_id: a fresh, ordered id.
-        now_s: monotonic seconds, for limits.
     """
 
-    def __init__(
-        self, now_ms: Callable[[], int], new_id: Callable[[], str], now_s: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.now_s = now_s
+    def __init__(self, now_ms: Callable[[], int], new_id: Callable[[], str]) -> None:
         self._now_ms = now_ms
         self._new_id = new_id
 
@@ -97,7 +92,7 @@ class Maker:
             raise Refused("invalid_field", "`timestamp` should be Unix milliseconds")
         event_id = self._new_id() if event_id is None else checked_id(event_id)
         user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
-        author.check(channel, user, self.now_s())
+        author.check(channel, user, self._now_ms)
         when = self._now_ms() if timestamp is None else timestamp
         extra = b"null" if metadata is wire.NULL else wire.checked_json(metadata, "metadata")
         derived = extra == b"null"
@@ -131,9 +126,13 @@ class Maker:
         payload = wire.checked_json(data, "data")
         event_id = self._new_id() if event_id is None else checked_id(event_id)
         user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
-        author.check(channel, user, self.now_s())
+        author.check(channel, user, self._now_ms)
         event = Event(channel, name, event_id, user, self._now_ms(), payload, None, persist)
         return Submission(event, _text_of(payload) if persist and name == CHAT_MESSAGE else "")
+
+    def check(self, author: Author, channel: str, user_id: str) -> None:
+        """As :meth:`Author.check`, now."""
+        author.check(channel, user_id, self._now_ms)
 
     def ephemeral(self, channel: str, name: str, user_id: str, data: bytes) -> Submission:
         """An event of the server's own."""

@@ -371,7 +371,7 @@ class Link(asyncio.Protocol, Timed):
     def _track(self, command: wire.Track) -> None:
         channel = resolve_channel(command.topic, self.session.author.projects)
         self.session.check_track(channel)
-        self.session.author.check(channel, self._user_id, self._context.maker.now_s())
+        self._context.maker.check(self.session.author, channel, self._user_id)
         state = wire.checked_json(command.state, "state")
         change = self._context.presence.track(channel, self._user_id, self, state)
         self.session.tracked.add(channel)

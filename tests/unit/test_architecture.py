@@ -21,23 +21,29 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"errors"},
     "wire": {"errors", "model"},
     "log": {"errors", "model", "wire"},
-    "client": {"errors", "model", "wire"},
-    "server": {"errors", "model", "wire", "log", "web"},
+    "unixpath": set(),
+    "client": {"errors", "model", "wire", "unixpath"},
+    "server": {"errors", "model", "wire", "log", "web", "unixpath"},
     "cli": {"errors", "model", "wire", "client"},
     "__init__": {"errors", "client"},
 }
 
-#: Two commands run the server; every other one talks to it.
-MAY_ALSO: dict[str, set[str]] = {"cli/serve.py": {"server", "log"}, "cli/setup.py": {"server", "log"}}
+#: Two commands run the server, and tokens are kept in its file; every other command talks to it.
+MAY_ALSO: dict[str, set[str]] = {
+    "cli/serve.py": {"server", "log"},
+    "cli/setup.py": {"server", "log"},
+    "cli/token.py": {"log"},
+}
 
 #: Where each library is imported: one module, or one on either side of the wire. Everything that has values on the
 #: wire speaks msgspec.
 LIBRARIES: dict[str, set[str]] = {
     "aiosqlite": {"log/sqlite.py"},
     "httptools": {"server/request.py", "client/http1.py"},
+    "jwt": {"server/jwts.py"},
     "platformdirs": {"log/setup.py"},
     "rich": {"cli/render.py", "cli/serve.py"},
-    "sqlite3": {"log/schema.py", "log/setup.py", "log/sqlite.py", "log/writer.py"},
+    "sqlite3": {"log/schema.py", "log/setup.py", "log/sqlite.py", "log/tokens.py", "log/writer.py"},
     "typer": {"cli/app.py"},
     "uuid_utils": {"log/schema.py", "server/context.py"},
     "uvloop": {"server/app.py"},
@@ -46,7 +52,7 @@ LIBRARIES: dict[str, set[str]] = {
 ANYWHERE = {"msgspec"}
 
 #: The pure side of the server: no loop, no socket, no file, no clock but what is passed in.
-PURE = {"frames", "presence", "request", "session", "submissions", "subscription"}
+PURE = {"allowance", "frames", "guard", "rights", "presence", "request", "session", "submissions", "subscription"}
 IMPURE = {"asyncio", "os", "socket", "sqlite3", "threading", "time"}
 
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
