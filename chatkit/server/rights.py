@@ -76,13 +76,25 @@ class Grant:
         identity: who, and what.
         mask: the rights, as a bit mask; 0 once it is over.
         name: the user, ``None`` for whoever they say.
+        is_free: whether nothing need be asked: anything may be sent and read, as anybody, at any rate, for ever.
         allowance: what the user has left, ``None`` where nothing is limited.
         bucket: the sends of that.
         links: open WebSockets that end with it; ``None`` where it has no end.
         author: how it sends over HTTP, once it has.
     """
 
-    __slots__ = ("_may_read", "_may_send", "allowance", "author", "bucket", "identity", "links", "mask", "name")
+    __slots__ = (
+        "_may_read",
+        "_may_send",
+        "allowance",
+        "author",
+        "bucket",
+        "identity",
+        "is_free",
+        "links",
+        "mask",
+        "name",
+    )
 
     def __init__(self, identity: Identity, allowance: Allowance | None = None, *, has_end: bool = False) -> None:
         self.identity = identity
@@ -91,6 +103,8 @@ class Grant:
         self.allowance = allowance
         self.bucket = None if allowance is None else allowance.bucket
         self.links: set[Link] | None = set() if has_end else None
+        everywhere = identity.send == identity.read == EVERYTHING
+        self.is_free = everywhere and identity.name is None and self.bucket is None and not has_end
         self.author: Author | None = None
         self._may_send: dict[str, bool] = {}
         self._may_read: dict[str, bool] = {}

@@ -239,7 +239,8 @@ class Link(asyncio.Protocol, Timed):
             return
         try:
             command = self.session.decode(payload)
-            self.session.check_right(command)
+            if not self.session.author.grant.is_free:
+                self.session.check_right(command)
             self._handlers[type(command)](self, command)
         except Refused as error:
             self.send(error_for(payload, error))
