@@ -23,6 +23,7 @@ _HEADS_KEPT: Final = 1024
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -126,7 +127,10 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     if version == "1.0" and "transfer-encoding" in headers:
         raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
-    if data.lstrip(b"\r\n").partition(b"\r")[0].count(b" ") != 2:
+    line = _EMPTY_LINES.sub(b"", data, count=1).partition(b"\r\n")[0]
+    if not _TOKEN.match(line):
+        raise Refused("bad_request", "not an HTTP/1.1 request")
+    if line.count(b" ") != 2:
         raise Refused("bad_request", "the request line should have two spaces")  # llhttp lets more of them pass
     path, _, query = _target(collector.url, headers.get("host")).partition("?")
     return Head(
