@@ -12,7 +12,8 @@ from typing import Any
 
 import chatkit
 
-from ..errors import ChatkitError
+from ..errors import ChatkitError, InvalidName, LogFailed, exit_code
+from ..log.maintenance.retention import Retention
 from ..server.app import Running
 from ..server.app import run as run_server
 from ..server.config import Config
@@ -56,6 +57,8 @@ def run(ready_file: str | None, **given: Any) -> int:
 
     try:
         run_server(config, started)
+    except LogFailed as error:  # the server's log has said it, in its format
+        return exit_code(error)
     finally:
         if ready:
             ready.discard()
@@ -68,7 +71,12 @@ def _checked(name: str, value: Any) -> Any:
     flag, least = declared["flag"], declared["least"]
     if isinstance(value, list):
         return tuple(part for item in value for part in item.split(",") if part)
-    if name == "port":
+    if name == "retention" and value is not None:
+        try:
+            Retention.parse(value)
+        except InvalidName as error:
+            raise UsageError(f"--retention: {error}") from None
+    elif name == "port":
         if not 0 <= value <= 65535:
             raise UsageError("--port should be 0 to 65535")
     elif isinstance(value, float):

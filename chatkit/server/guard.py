@@ -41,6 +41,7 @@ ROUTES: Final[dict[tuple[str, str], Right]] = {
     ("GET", "/api/tokens"): Right.OWNER,
     ("POST", "/api/tokens"): Right.OWNER,
     ("POST", "/api/tokens/revoke"): Right.OWNER,
+    ("POST", "/api/admin/prune"): Right.OWNER,
     ("GET", "/metrics"): Right.ADMIN,
     ("GET", "/healthz"): Right.NONE,
 }
@@ -61,7 +62,7 @@ _WORDS: Final = {
     Right.SEND: "send to any channel",
     Right.READ: "read any channel",
     Right.ADMIN: "do that: it takes a token made with --admin",
-    Right.OWNER: "hand out tokens: it takes a token made with --admin",
+    Right.OWNER: "do that: it takes a token made with --admin",
 }
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(?P<port>[0-9]{1,5}))?", re.I)

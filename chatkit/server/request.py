@@ -13,6 +13,7 @@ import httptools
 import msgspec
 
 from ..errors import Refused
+from ..model import MAX_SEQ
 
 if TYPE_CHECKING:
     from .gate import Admission
@@ -23,7 +24,6 @@ _HEADS_KEPT: Final = 1024
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
-_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -66,6 +66,19 @@ class Head(msgspec.Struct):
             if len(values) > 1:
                 raise Refused("invalid_field", f"`{name}` is given {len(values)} times")
         return {name: values[0] for name, values in found.items()}
+
+
+def whole_number(text: str | None, field: str) -> int | None:
+    """A number in a query or a header field; ``None`` where there is none.
+
+    Raises:
+        Refused: ``invalid_field``.
+    """
+    if text is None or text == "":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > MAX_SEQ:
+        raise Refused("invalid_field", f"`{field}` should be a whole number, not {text[:40]!r}")
+    return int(text)
 
 
 class Request(msgspec.Struct):
@@ -127,7 +140,8 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     if version == "1.0" and "transfer-encoding" in headers:
         raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
-    line = _EMPTY_LINES.sub(b"", data, count=1).partition(b"\r\n")[0]
+    empty = _EMPTY_LINES.match(data)
+    line = data[empty.end() if empty else 0 :].partition(b"\r\n")[0]
     if not _TOKEN.match(line):
         raise Refused("bad_request", "not an HTTP/1.1 request")
     if line.count(b" ") != 2:

@@ -12,8 +12,8 @@ from ..model import Pattern
 
 if TYPE_CHECKING:
     from .allowance import Allowance
+    from .outlet import Outlet
     from .submissions import Author
-    from .websocket import Link
 
 _CHANNELS_KEPT: Final = 4096
 
@@ -79,7 +79,7 @@ class Grant:
         is_free: whether nothing need be asked: anything may be sent and read, as anybody, at any rate, for ever.
         allowance: what the user has left, ``None`` where nothing is limited.
         bucket: the sends of that.
-        links: open WebSockets that end with it; ``None`` where it has no end.
+        links: open WebSockets and streams that end with it; ``None`` where it has no end.
         author: how it sends over HTTP, once it has.
     """
 
@@ -102,21 +102,21 @@ class Grant:
         self.mask = int(identity.rights)
         self.allowance = allowance
         self.bucket = None if allowance is None else allowance.bucket
-        self.links: set[Link] | None = set() if has_end else None
+        self.links: set[Outlet] | None = set() if has_end else None
         everywhere = identity.send == identity.read == EVERYTHING
         self.is_free = everywhere and identity.name is None and self.bucket is None and not has_end
         self.author: Author | None = None
         self._may_send: dict[str, bool] = {}
         self._may_read: dict[str, bool] = {}
 
-    def join(self, link: Link) -> None:
-        """A WebSocket opens with this grant; see :meth:`Allowance.check_links`."""
+    def join(self, link: Outlet) -> None:
+        """A WebSocket or stream opens with this grant; see :meth:`Allowance.check_links`."""
         if self.links is not None:
             self.links.add(link)
         if self.allowance is not None:
             self.allowance.links += 1
 
-    def leave(self, link: Link) -> None:
+    def leave(self, link: Outlet) -> None:
         """It has closed, or goes on with another grant. To be called once for each :meth:`join`."""
         if self.links is not None:
             self.links.discard(link)

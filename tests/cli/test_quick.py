@@ -14,40 +14,48 @@ from hypothesis import strategies as st
 
 from chatkit.cli import commands, quick
 from chatkit.cli.app import application
-from chatkit.cli.options import SEND
+from chatkit.cli.options import SEND, TAIL
 from tests.support import DEADLINE_S, Server, environment
 
 TOKENS = ["general", "hi", "", "-", "--", "-q", "--json", "--lines", "--user", "bob", "--user=bob", "--user=", "--timeout",
           "2", "--timeout=x", "-n", "--nope", "--help", "-qx", "--js", "--id", "-5", "--url", "http://x:1", "--json=1"]  # fmt: skip
 
 
-def by_typer(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any] | None:
+TAIL_TOKENS = ["general", "chat/*", "", "--", "-n", "5", "x", "-n5", "--last", "--last=3", "--after", "0", "--json", "--count",
+               "--count=2", "--no-follow", "--event", "e", "--url", "u", "-5", "1_0", " 7"]  # fmt: skip
+TOKENS_OF = {"send": (SEND, TOKENS), "tail": (TAIL, TAIL_TOKENS)}
+
+
+def by_typer(command: str, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any] | None:
     seen: list[dict[str, Any]] = []
 
-    def run(command: commands.Command, **given: Any) -> int:
+    def run(self: commands.Command, **given: Any) -> int:
         seen.append(given)
         return 0
 
     monkeypatch.setattr(commands.Command, "run", run)
     try:
-        application("send")(["send", *argv], prog_name="chatkit", standalone_mode=False)
+        application(command)([command, *argv], prog_name="chatkit", standalone_mode=False)
     except typer.TyperException:
         return None
     return seen[0] if seen else None
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.sampled_from(TOKENS), max_size=6), st.sampled_from(["", "eve"]))
-def test_the_two_ways_agree(argv: list[str], user: str) -> None:
+@given(st.data(), st.sampled_from(sorted(TOKENS_OF)), st.sampled_from(["", "eve"]))
+def test_the_two_ways_agree(data: st.DataObject, command: str, user: str) -> None:
+    declared, tokens = TOKENS_OF[command]
+    argv = data.draw(st.lists(st.sampled_from(tokens), max_size=6))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHATKIT_USER", user)
         patch.delenv("CHATKIT_URL", raising=False)
-        ours = quick.parse(SEND, argv)
+        ours = quick.parse(declared, argv)
         if ours is not None:
-            theirs = by_typer(argv, patch)
+            theirs = by_typer(command, argv, patch)
             assert theirs is not None
-            theirs["words"] = theirs["words"] or []
-            assert ours == theirs
+            assert {name: value or value == 0 for name, value in ours.items()} == {
+                name: value or value == 0 for name, value in theirs.items()
+            }
 
 
 @pytest.mark.parametrize(
@@ -57,6 +65,14 @@ def test_the_two_ways_agree(argv: list[str], user: str) -> None:
 )  # fmt: skip
 def test_a_usual_send_is_read_without_typer(argv: list[str]) -> None:
     assert quick.parse(SEND, argv) is not None
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["general"], ["chat/*", "game/**", "--json"], ["general", "-n", "5"], ["general", "--after=0", "--no-follow"]],
+)
+def test_a_usual_tail_is_read_without_typer(argv: list[str]) -> None:
+    assert quick.parse(TAIL, argv) is not None
 
 
 #: What ``chatkit send general hi`` may load beside the interpreter's own start. A line more here is time for everybody

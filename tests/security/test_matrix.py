@@ -13,12 +13,12 @@ from .doors import KINDS, Door, bearer, end, give
 #: What each credential is answered for each action: 200 it may, 401 who are you, 403 you may not.
 ACTIONS = (
     "send", "publish", "emit", "track", "subscribe", "pattern", "messages", "history", "stream", "channels", "presence",
-    "me", "setup", "metrics", "tokens", "healthz", "page",
+    "me", "setup", "metrics", "tokens", "prune", "healthz", "page",
 )  # fmt: skip
 
 _SENDS = {"send", "publish", "emit", "track"}
 _READS = {"subscribe", "pattern", "messages", "history", "stream", "channels", "presence"}
-_ADMINISTERS = {"setup", "metrics", "tokens"}
+_ADMINISTERS = {"setup", "metrics", "tokens", "prune"}
 _ANYBODY = {"healthz", "page"}
 
 MAY: dict[str, set[str]] = {
@@ -30,7 +30,9 @@ MAY: dict[str, set[str]] = {
     "revoked": set(),
 }
 MAY_WITHOUT: dict[str, set[str]] = {
-    "loopback": _SENDS | _READS | {"setup", "metrics", "me"},  # but not hand out tokens: it could be any user's process
+    "loopback": _SENDS
+    | _READS
+    | {"setup", "metrics", "me"},  # neither tokens nor prune: it could be any user's process
     "LAN": set(),
     "TLS": set(),
     "Unix": _SENDS | _READS | _ADMINISTERS | {"me"},  # the tests run as the server's own user
@@ -85,6 +87,7 @@ REQUESTS: dict[str, tuple[str, str, object]] = {
     "setup": ("POST", "/setup", None),
     "metrics": ("GET", "/metrics", None),
     "tokens": ("GET", "/api/tokens", None),
+    "prune": ("POST", "/api/admin/prune", {"keep": 1_000_000}),
     "healthz": ("GET", "/healthz", None),
     "page": ("GET", "/", None),
 }

@@ -28,22 +28,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"errors", "client"},
 }
 
-#: Two commands run the server, and tokens are kept in its file; every other command talks to it.
+#: Two commands run the server, and five look after its file; every other one talks to it.
 MAY_ALSO: dict[str, set[str]] = {
     "cli/serve.py": {"server", "log"},
     "cli/setup.py": {"server", "log"},
+    "cli/backup.py": {"log"},
+    "cli/restore.py": {"log"},
+    "cli/doctor.py": {"log"},
+    "cli/prune.py": {"log"},
     "cli/token.py": {"log"},
 }
 
 #: Where each library is imported: one module, or one on either side of the wire. Everything that has values on the
 #: wire speaks msgspec.
 LIBRARIES: dict[str, set[str]] = {
-    "aiosqlite": {"log/sqlite.py"},
+    "aiosqlite": {"log/reader.py"},
     "httptools": {"server/request.py", "client/http1.py"},
     "jwt": {"server/jwts.py"},
     "platformdirs": {"log/setup.py"},
-    "rich": {"cli/render.py", "cli/serve.py"},
-    "sqlite3": {"log/schema.py", "log/setup.py", "log/sqlite.py", "log/tokens.py", "log/writer.py"},
+    "prometheus_client": {"server/metrics.py"},
+    "rich": {"cli/doctor.py", "cli/progress.py", "cli/render.py", "cli/serve.py", "cli/top.py"},
+    "sqlite3": {
+        "log/checkpoint.py",
+        "log/maintenance/copying.py",
+        "log/maintenance/doctor.py",
+        "log/maintenance/pruning.py",
+        "log/opening.py",
+        "log/reader.py",
+        "log/room.py",
+        "log/schema.py",
+        "log/setup.py",
+        "log/sqlite.py",
+        "log/tokens.py",
+        "log/writer.py",
+    },
     "typer": {"cli/app.py"},
     "uuid_utils": {"log/schema.py", "server/context.py"},
     "uvloop": {"server/app.py"},
