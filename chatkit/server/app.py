@@ -25,6 +25,10 @@ from .upkeep import retain
 #: Descriptors kept back for the database, its WAL, the listening socket and whatever libraries open.
 _SPARE_FILES = 64
 
+#: How long a thread that wants the interpreter waits for one that computes. The default, 5 ms, is what each of the few
+#: steps of a commit then waits for while a replay keeps the loop busy.
+_SWITCH_INTERVAL_S = 0.0001
+
 
 class Running(msgspec.Struct, frozen=True):
     """A server that is listening.
@@ -48,6 +52,7 @@ Started = Callable[[Running], None]
 def run(config: Config, started: Started) -> None:
     """Serve until SIGINT or SIGTERM, on uvloop where it exists, and log to stderr; see :func:`serve`."""
     logs.configure(config.log_level, config.log_format)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(config, started))
 
@@ -74,8 +79,6 @@ async def serve(config: Config, started: Started) -> None:
     path = config.database
     prepared = prepare(path, count=False)
     log = await SqliteLog.open(path, config.durability)
-    if (fault := known_faults()) is not None:
-        logger.info("%s", fault)
     try:
         context = Context(config, log, _max_connections(config))
         log.listen(context.hub.deliver, context.journal.fail)
@@ -101,9 +104,13 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
     if config.retention is not None:
         context.spawn(retain(context, Retention.parse(config.retention)))
     with _signals(stop), listener.reloading():
-        started(Running(listener.url, path, created, config))
-        await stop.wait()
-        await _drain(context, listener, journal)
+        try:
+            started(Running(listener.url, path, created, config))
+            if (fault := known_faults()) is not None:
+                logger.info("%s", fault)
+            await stop.wait()
+        finally:
+            await _drain(context, listener, journal)
     if (error := journal.exception()) is not None:
         if isinstance(error, LogFailed):
             raise error

@@ -51,7 +51,7 @@ class Context:
         self.logger = logger
         self.hub = Hub(log.head)
         self.journal = Journal(log, config.max_journal_bytes)
-        self.pages = Pages(log, config.replay_page)
+        self.pages = Pages(log, self.hub, config.replay_page)
         self.presence = Presence()
         self.maker = Maker(lambda: time.time_ns() // 1_000_000, lambda: str(uuid_utils.uuid7()))
         self.wheel = TimerWheel()

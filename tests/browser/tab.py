@@ -103,11 +103,15 @@ class Tab:
     def scroll_to(self, top: str) -> None:
         """Scroll the messages, as a wheel would, and wait for the event to have been handled."""
         self.run(
-            f"""() => new Promise(resolve => {{
+            f"""async () => {{
                 const list = document.querySelector('.scroller')
+                const frame = () => new Promise(requestAnimationFrame)
+                // A list that is being laid out right now does not listen: nobody scrolls in the frame that a page opens.
+                for (let height = -1; height !== list.scrollHeight; await frame(), await frame()) height = list.scrollHeight
                 list.scrollTop = {top}
-                requestAnimationFrame(() => requestAnimationFrame(resolve))
-            }})"""
+                await frame()
+                await frame()
+            }}"""
         )
 
     def open_room(self, name: str) -> None:

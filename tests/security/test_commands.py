@@ -86,12 +86,13 @@ class Shell:
         """What the server has said up to now, as far as it was read."""
         return self._said
 
-    def hears(self) -> str:
-        """The next line that the server says."""
+    def hears(self, word: str) -> str:
+        """The next line of the server's with ``word`` in it."""
         assert self.server.stdout is not None
-        line = self.server.stdout.readline()
-        assert line, "the server ended"
-        return line
+        for line in self.server.stdout:
+            if word in line:
+                return line
+        raise AssertionError("the server ended")
 
     def close(self) -> None:
         for process in self._servers:
@@ -252,7 +253,7 @@ def test_a_certificate_is_verified_and_replaced_without_a_stop(shell: Shell) -> 
 
     def reload() -> str:
         shell.server.send_signal(signal.SIGHUP)
-        return shell.hears()
+        return shell.hears("certificate")
 
     first = served()
     chain.write_bytes(two[0].read_bytes())  # half of the new pair: the old one stays
