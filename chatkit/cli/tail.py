@@ -31,6 +31,8 @@ def run(
     events: list[str] | None,
     count: int | None,
     url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
 ) -> int:
     """Print events until there are no more to print; raises ChatkitError."""
     for flag, value, least in (("--last", last, 0), ("--after", after, 0), ("--count", count, 1)):
@@ -42,7 +44,7 @@ def run(
         last = DEFAULT_LAST
     several = len(channels) > 1 or any("*" in channel for channel in channels)
     printer = _Printer(json_output, events or [], several)
-    chat = connect(url)
+    chat = connect(url, token_file=token_file, ca_file=ca_file)
     stream = chat.tail(
         *channels,
         last=last,

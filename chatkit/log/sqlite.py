@@ -143,6 +143,18 @@ class SqliteLog(Log):
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
 
+    async def with_writer(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``function`` with the connection that writes, between two batches.
+
+        Raises:
+            LogError: the file cannot be used.
+        """
+        assert self._writer is not None  # noqa: S101 - open() sets it
+        try:
+            return await self._in_thread(self._writer.call, function)
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+
     async def start_of_last(self, pattern: Pattern, count: int) -> int:
         assert self._reader is not None  # noqa: S101 - open() sets it
         try:

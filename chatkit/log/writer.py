@@ -9,9 +9,9 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import LogBusy, LogError, LogFailed, LogFull, Refused
 from . import opening, room, rows, setup
@@ -23,6 +23,8 @@ logger = logging.getLogger("chatkit.log")
 
 #: How long after the disk was found full a failed write is still put down to that.
 _FULL_SPELL_S: Final = 1.0
+
+R = TypeVar("R")
 
 _CONFLICT: Final = "the id {id!r} exists with other content; a retry sends the same content, a new message a new id"
 
@@ -245,6 +247,10 @@ class Writer:
             logger.warning("%s could not be closed properly: %s", self._path, described(error))
             return False
         return True
+
+    def call(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``function`` with the connection, outside of any transaction."""
+        return function(self._connection)
 
     def close(self) -> None:
         """Checkpoint the whole WAL into the file and close it; after :meth:`finish`."""

@@ -204,7 +204,7 @@ def test_a_clock_set_back_a_day_changes_no_order(tmp_path: Path) -> None:
         load.server_at(server.port)
         load.wait_acknowledged(5)
         load.finish(db)
-        pruned = chatkit("prune", "--older-than", "12h", "--url", f"http://127.0.0.1:{server.port}")
+        pruned = chatkit("prune", "--older-than", "12h", "--db", str(server.db))
         assert (
             pruned.stdout == "0 events removed\n"
         )  # the old-looking ones follow younger ones: never out of the middle
