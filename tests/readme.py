@@ -31,7 +31,9 @@ def commands() -> str:
             timeout=60,
         ).stdout
         text = "\n".join(line.rstrip() for line in shown.splitlines()).strip("\n")
-        parts.append(f"<details><summary><code>chatkit {command.name}</code></summary>\n\n```\n{text}\n```\n\n</details>")
+        parts.append(
+            f"<details><summary><code>chatkit {command.name}</code></summary>\n\n```\n{text}\n```\n\n</details>"
+        )
     return "\n\n".join(parts)
 
 

@@ -7,13 +7,14 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from ..client.client import Chat, connect
 from ..client.events import Event, Notice
+from ..client.stream import Stream
 from .ending import UsageError, complain
 from .interrupt import interrupts
 from .render import Renderer
@@ -56,7 +57,7 @@ def run(
     return 0
 
 
-async def _print_all(chat: Chat, stream: AsyncGenerator[Event, None], printer: _Printer, count: int | None) -> None:
+async def _print_all(chat: Chat, stream: Stream, printer: _Printer, count: int | None) -> None:
     left = count
     with _watching_stdout():
         async with chat, aclosing(stream):

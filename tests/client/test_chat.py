@@ -190,7 +190,7 @@ def test_another_database_is_told(server: Server) -> None:
             await asyncio.to_thread(subscribed, server, 1)
             await chat.send("general", "new log")
             assert (await waiting).text == "new log"
-            assert [notice.kind for notice in notices] == ["lost", "gap", "back"]
+            assert [notice.kind for notice in notices] == ["lost", "back", "gap"]
             await stream.aclose()
 
     run(main())
