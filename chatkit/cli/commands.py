@@ -37,6 +37,8 @@ Examples:
   chatkit tail general --after 0 --no-follow
 
   chatkit tail builds --event build:done --count 1
+
+  chatkit tail builds --after 0 --json --cursor builds.cursor | while read -r event; do ...; done
 """
 
 _SETUP = """Create or migrate the database; does nothing to one that is up to date.

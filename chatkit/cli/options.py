@@ -95,6 +95,14 @@ TAIL: Final[tuple[Argument | Option, ...]] = (
     Option(
         "after", ("--after",), int, None, "Start with every event after this seq; 0 is all there is.", metavar="SEQ"
     ),
+    Option(
+        "cursor",
+        ("--cursor",),
+        str,
+        None,
+        "Keep the position in this file, and go on from there; --last and --after are for the first time.",
+        metavar="FILE",
+    ),
     Option("json_output", ("--json",), bool, False, "Print one JSON object a line."),
     Option("no_follow", ("--no-follow",), bool, False, "Print what there is and exit."),
     Option(

@@ -18,7 +18,11 @@ from .test_resume import frame
 URL = "http://127.0.0.1:8787"
 
 
-@given(st.dictionaries(st.text(), st.none() | st.builds(Position, st.text(min_size=1), st.integers(0, 2**53 - 1))))
+@given(
+    st.dictionaries(
+        st.text(), st.none() | st.builds(Position, st.text(min_size=1, max_size=9), st.integers(0, 2**53 - 1))
+    )
+)
 def test_a_cursor_is_a_line_and_back(topics: dict[str, Position | None]) -> None:
     cursor = Cursor(URL, topics)
     line = cursor.to_json()
