@@ -80,6 +80,13 @@ SEND: Final[tuple[Argument | Option, ...]] = (
         metavar="ID",
     ),
     _URL,
+    Option(
+        "spool",
+        ("--spool",),
+        bool,
+        False,
+        "Where the server cannot take it now: keep it on this machine, to be sent later, and exit with 75.",
+    ),
     Option("json_output", ("--json",), bool, False, "Print the acknowledgement, one JSON object a message."),
     Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success."),
     Option(
@@ -126,6 +133,31 @@ SETUP: Final[tuple[Argument | Option, ...]] = (
         "The database file; by default in your data directory.",
         metavar="PATH",
         env="CHATKIT_DB",
+    ),
+)
+
+FLUSH: Final[tuple[Argument | Option, ...]] = (
+    _URL,
+    Option(
+        "list_only",
+        ("--list",),
+        bool,
+        False,
+        "Show what is in the spool, without a URL that for every server; deliver nothing.",
+    ),
+    Option("json_output", ("--json",), bool, False, "With --list: print one JSON object a message."),
+    Option("retry", ("--retry",), bool, False, "Try what was refused and set aside once more, too."),
+    Option(
+        "drop",
+        ("--drop",),
+        list[str],
+        None,
+        "Remove the message of this id from the spool for good, and deliver nothing; repeatable.",
+        metavar="ID",
+    ),
+    Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success."),
+    Option(
+        "timeout_s", ("--timeout",), float, 10.0, "Seconds to try before giving up on a message.", metavar="SECONDS"
     ),
 )
 

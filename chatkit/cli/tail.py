@@ -7,10 +7,11 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import aclosing
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ..client.client import Chat, connect
 from ..client.events import Event, Notice
@@ -20,6 +21,7 @@ from .cursor import CursorFile
 from .ending import UsageError, complain
 from .interrupt import interrupts
 from .render import Renderer
+from .tail_spool import Courier
 
 DEFAULT_LAST = 10
 
@@ -49,6 +51,14 @@ def run(
     printer = _Printer(json_output, events or [], several)
     chat = connect(url)
     kept = file.read() if file else None
+    courier = None if no_follow else Courier(chat.endpoint, chat.token)
+
+    def on_level() -> None:
+        if file:
+            file.keep(stream.cursor)
+        if courier:
+            courier.connected()
+
     try:
         stream = chat.tail(
             *channels,
@@ -58,15 +68,20 @@ def run(
             follow=not no_follow,
             ephemeral=printer.wants_ephemeral,
             on_notice=_on_notice,
-            on_level=lambda: file.keep(stream.cursor) if file else None,
+            on_level=on_level,
         )
     except InvalidName as error:
         raise file.wrong(error) if file and error.what == "cursor" else error from None
     if file:
         file.keep(stream.cursor)  # where it cannot be written, hear so before the first event is printed
     with interrupts():
-        asyncio.run(_print_all(chat, stream, printer, count, file))
+        asyncio.run(_run(courier, _print_all(chat, stream, printer, count, file)))
     return 0
+
+
+async def _run(courier: Courier | None, printing: Coroutine[Any, Any, None]) -> None:
+    async with courier.at_work() if courier else contextlib.nullcontext():
+        await printing
 
 
 async def _print_all(chat: Chat, stream: Stream, printer: _Printer, count: int | None, file: CursorFile | None) -> None:

@@ -63,6 +63,16 @@ class Chat:
         await self._here.close()
         await self._pipe.close()
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server is."""
+        return self._endpoint
+
+    @property
+    def token(self) -> str | None:
+        """The credential."""
+        return self._token
+
     # ----------------------------------------------------------------------------------------------- writing
 
     async def send(

@@ -35,9 +35,9 @@ MAY_ALSO: dict[str, set[str]] = {"cli/serve.py": {"server", "log"}, "cli/setup.p
 LIBRARIES: dict[str, set[str]] = {
     "aiosqlite": {"log/sqlite.py"},
     "httptools": {"server/request.py", "client/http1.py"},
-    "platformdirs": {"log/setup.py"},
+    "platformdirs": {"client/places.py", "log/setup.py"},
     "rich": {"cli/render.py", "cli/serve.py"},
-    "sqlite3": {"log/schema.py", "log/setup.py", "log/sqlite.py", "log/writer.py"},
+    "sqlite3": {"client/spool.py", "log/schema.py", "log/setup.py", "log/sqlite.py", "log/writer.py"},
     "typer": {"cli/app.py"},
     "uuid_utils": {"log/schema.py", "server/context.py", "client/sending.py"},
     "uvloop": {"server/app.py"},
