@@ -12,7 +12,10 @@
     └── LogError                 the log on disk cannot be used
         ├── NotALog              the file is something else
         ├── SchemaTooNew         made by a newer chatkit
+        ├── LogInUse             another process owns it
+        ├── LogDamaged           its content is not what was written
         ├── LogFull              no room on the disk; later writes may work
+        ├── LogBusy              another program holds the write lock; later writes may work
         └── LogFailed            an I/O error; the outcome of the last commit is unknown
 
 Peers see a code and a sentence that we wrote, never the text of an exception that we did not.
@@ -115,8 +118,30 @@ class SchemaTooNew(LogError):
     """The database was made by a newer chatkit; it was left untouched."""
 
 
+class LogInUse(LogError):
+    """Another process owns the database.
+
+    Attributes:
+        holder: its process id, as far as it can be told.
+    """
+
+    def __init__(self, path: object, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            f"{path} is in use by another chatkit (process {holder}); stop it, or name another file with --db"
+        )
+
+
+class LogDamaged(LogError):
+    """The content of the file is not what was written."""
+
+
 class LogFull(LogError):
     """No room on the disk: the batch was rolled back whole, later writes may work."""
+
+
+class LogBusy(LogError):
+    """Another program holds the write lock: the batch was rolled back whole, later writes may work."""
 
 
 class LogFailed(LogError):
@@ -157,7 +182,9 @@ class ExitCode(IntEnum):
     DONE = 0
     REFUSED = 1  # the server (or the database) said no
     USAGE = 2
+    DAMAGED = 65
     UNREACHABLE = 69
+    IO_ERROR = 74
     SPOOLED = 75  # EX_TEMPFAIL: not delivered yet, and safe
     NOT_AUTHORIZED = 77
     TIMED_OUT = 124
@@ -168,6 +195,10 @@ def exit_code(error: ChatkitError) -> ExitCode:
     """The exit code a command ends with on ``error``."""
     if isinstance(error, InvalidName):
         return ExitCode.USAGE
+    if isinstance(error, LogDamaged):
+        return ExitCode.DAMAGED
+    if isinstance(error, LogFailed):
+        return ExitCode.IO_ERROR
     if isinstance(error, Unreachable):
         return ExitCode.UNREACHABLE
     if isinstance(error, DeadlineExceeded):

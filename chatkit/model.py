@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from enum import Enum
 from functools import lru_cache
 from typing import Final
 
@@ -173,16 +174,26 @@ class Pattern(msgspec.Struct, frozen=True):
         return all("*" in a or "*" in b or a == b for a, b in zip(self.parts, other.parts, strict=False))
 
 
+class Form(Enum):
+    """The format in which a connection gets its events."""
+
+    WEBSOCKET = "websocket"
+    SERVER_SENT = "server-sent"
+    LINES = "lines"
+
+
 class Topic(msgspec.Struct, frozen=True):
-    """A channel or pattern as one client names it on the wire.
+    """A channel or pattern as one client names it on the wire, in the form it asked for.
 
     Attributes:
         name: exactly what the client wrote; every frame to it carries this.
         pattern: what it means, the project suffix dropped.
+        form: how its events are written; clients of one name and form get the same bytes.
     """
 
     name: str
     pattern: Pattern
+    form: Form = Form.WEBSOCKET
 
 
 def strip_project(name: str, projects: frozenset[str]) -> str:

@@ -56,6 +56,22 @@ class RpcBody(msgspec.Struct):
     args: list[msgspec.Raw] = []
 
 
+class PruneBody(msgspec.Struct):
+    """``POST /api/admin/prune``: keep so many events, or those stored at ``before`` (Unix milliseconds) or later."""
+
+    keep: int | None = None
+    before: int | None = None
+
+
+class PruneAnswer(msgspec.Struct, kw_only=True):
+    """What was removed by this request; ``done`` is false when more is to go, and the client asks again."""
+
+    ok: bool = True
+    removed: int
+    floor: int
+    done: bool
+
+
 class Accepted(msgspec.Struct, kw_only=True, gc=False):
     """The answer to a send or publish that is done; an ephemeral event has no ``seq``."""
 
@@ -351,6 +367,8 @@ def _invalid(text: str, what: str) -> Refused:
 
 send_body: Final = msgspec.json.Decoder(SendBody)
 publish_body: Final = msgspec.json.Decoder(PublishBody)
+prune_body: Final = msgspec.json.Decoder(PruneBody)
+prune_answer: Final = msgspec.json.Decoder(PruneAnswer)
 rpc_body: Final = msgspec.json.Decoder(RpcBody)
 rpc_string: Final = msgspec.json.Decoder(str)
 command: Final[msgspec.json.Decoder[AnyCommand]] = msgspec.json.Decoder(AnyCommand)

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from .support import Server
+
+# A busy machine is no failure: the deadline of a test is pytest's.
+settings.register_profile("chatkit", deadline=None)
+settings.load_profile("chatkit")
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ class Running:
 
     def line(self) -> str:
         """The next line of its output."""
-        line = self._out.get(timeout=DEADLINE_S)
+        line = self._next(self._out)
         assert line is not None, f"the output ended; stderr: {self.rest_of_stderr()}"
         return line
 
@@ -169,17 +169,24 @@ class Running:
 
     def error_line(self) -> str:
         """The next line of its stderr."""
-        line = self._err.get(timeout=DEADLINE_S)
-        assert line is not None
+        line = self._next(self._err)
+        assert line is not None, "stderr ended"
         return line
 
     def rest(self) -> list[str]:
         """What is left of its output, until it ends."""
-        return list(iter(lambda: self._out.get(timeout=DEADLINE_S), None))
+        return list(iter(lambda: self._next(self._out), None))
 
     def rest_of_stderr(self) -> list[str]:
         """What is left of its stderr, until it ends."""
-        return list(iter(lambda: self._err.get(timeout=DEADLINE_S), None))
+        return list(iter(lambda: self._next(self._err), None))
+
+    @staticmethod
+    def _next(lines: queue.Queue[str | None]) -> str | None:
+        line = lines.get(timeout=DEADLINE_S)
+        if line is None:
+            lines.put(None)  # whoever asks again hears the same
+        return line
 
     def write(self, text: str) -> None:
         """Write to its standard input, at once."""

@@ -1,7 +1,7 @@
 """The command line. ``chatkit.cli:main`` is the console script.
 
 Start-up time is felt with every ``chatkit send``, so nothing here loads a library before the command that needs it is
-known: Typer alone costs more than a send does. What a plain ``send`` gives on its command line is read by
+known: Typer alone costs more than a send does. What a plain ``send`` or ``tail`` gives on its command line is read by
 :mod:`~chatkit.cli.quick`; everything else, help, completion and every mistake included, is Typer's.
 """
 
@@ -23,14 +23,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int | None:
-    if argv and argv[0] == "send" and "_CHATKIT_COMPLETE" not in os.environ:
+    if argv and argv[0] in ("send", "tail") and "_CHATKIT_COMPLETE" not in os.environ:
         from . import options, quick  # noqa: PLC0415
 
-        given = quick.parse(options.SEND, argv[1:])
-        if given is not None:
-            from .send import run as send  # noqa: PLC0415
+        if argv[0] == "send":
+            if (given := quick.parse(options.SEND, argv[1:])) is not None:
+                from .send import run as send  # noqa: PLC0415
 
-            return send(**given)
+                return send(**given)
+        elif (given := quick.parse(options.TAIL, argv[1:])) is not None:
+            from .tail import run as tail  # noqa: PLC0415
+
+            return tail(**given)
     from .app import run  # noqa: PLC0415 - Typer
 
     return run(argv)

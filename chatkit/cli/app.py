@@ -107,4 +107,4 @@ def _parameter(item: Argument | Option) -> inspect.Parameter:
 def _sentence(message: str, command: str | None) -> str:
     """Typer's message in one line, with where to read on."""
     text = " ".join(message.split()).rstrip(".")
-    return f"{text[:1].lower()}{text[1:]}; see `chatkit {command + ' ' if command else ''}--help`"
+    return f"{text[:1].lower()}{text[1:]}{' See' if text.endswith('?') else '; see'} `chatkit {command + ' ' if command else ''}--help`"

@@ -73,6 +73,47 @@ Examples:
 """
 
 
+_BACKUP = """Copy the database to a new file, while a server runs or not.
+
+The copy is one file, checked, and whole up to the moment the command began.
+
+Examples:
+
+  chatkit backup "chat-$(date +%F).db"
+"""
+
+_RESTORE = """Put a backup in the place of the database.
+
+It is checked to the last event first. The log gets a new epoch: clients notice and reload. Stop the server before.
+
+Examples:
+
+  chatkit restore chat-2024-05-01.db --force
+"""
+
+_DOCTOR = """Look at the database and what it stands on, and say what to do about what is wrong.
+
+Reads only, and may run beside a server. --full reads every page and checks every event. Exits with 1 for a problem,
+65 for damage.
+"""
+
+_PRUNE = """Remove the oldest events, by age or down to a number of events in all.
+
+A running server goes on sending and storing meanwhile. The file keeps its size; the room is used again.
+
+Examples:
+
+  chatkit prune --older-than 30d
+
+  chatkit prune --keep 100000
+"""
+
+_TOP = """Show what the server is doing, from its /metrics; q or Ctrl-C ends it.
+
+On a pipe it prints the totals once.
+"""
+
+
 class Command:
     """One command.
 
@@ -105,4 +146,9 @@ COMMANDS: Final = (
     Command("send", _SEND, options.SEND),
     Command("tail", _TAIL, options.TAIL),
     Command("flush", _FLUSH, options.FLUSH),
+    Command("backup", _BACKUP, options.BACKUP),
+    Command("restore", _RESTORE, options.RESTORE),
+    Command("doctor", _DOCTOR, options.DOCTOR),
+    Command("prune", _PRUNE, options.PRUNE),
+    Command("top", _TOP, options.TOP),
 )

@@ -124,16 +124,52 @@ TAIL: Final[tuple[Argument | Option, ...]] = (
     _URL,
 )
 
-SETUP: Final[tuple[Argument | Option, ...]] = (
-    Option(
-        "db",
-        ("--db",),
-        str,
-        None,
-        "The database file; by default in your data directory.",
-        metavar="PATH",
-        env="CHATKIT_DB",
-    ),
+_DB: Final = Option(
+    "db",
+    ("--db",),
+    str,
+    None,
+    "The database file; by default in your data directory.",
+    metavar="PATH",
+    env="CHATKIT_DB",
+)
+
+SETUP: Final[tuple[Argument | Option, ...]] = (_DB,)
+
+_FORCE: Final = Option("force", ("--force",), bool, False, "Replace what is there.")
+_QUIET: Final = Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success.")
+
+BACKUP: Final[tuple[Argument | Option, ...]] = (
+    Argument("file", "FILE", "Where the copy goes."),
+    _DB,
+    _FORCE,
+    _QUIET,
+)
+
+RESTORE: Final[tuple[Argument | Option, ...]] = (
+    Argument("file", "FILE", "The backup."),
+    _DB,
+    _FORCE,
+    _QUIET,
+)
+
+DOCTOR: Final[tuple[Argument | Option, ...]] = (
+    _DB,
+    Option("full", ("--full",), bool, False, "Read every page, and check every event against its checksum."),
+    Option("json_output", ("--json",), bool, False, "Print each finding as one JSON object."),
+)
+
+PRUNE: Final[tuple[Argument | Option, ...]] = (
+    Option("older_than", ("--older-than",), str, None, "Remove events stored longer ago: 12h, 30d.", metavar="AGE"),
+    Option("keep", ("--keep",), int, None, "Remove all but the newest N events.", metavar="N"),
+    _DB,
+    _URL,
+    _QUIET,
+)
+
+TOP: Final[tuple[Argument | Option, ...]] = (
+    _URL,
+    Option("interval_s", ("--interval",), float, 1.0, "Seconds between two looks.", metavar="SECONDS"),
 )
 
 FLUSH: Final[tuple[Argument | Option, ...]] = (

@@ -17,7 +17,7 @@ def parse(declared: Sequence[Argument | Option], argv: list[str]) -> dict[str, A
     """The parameters of the command's function, or ``None`` where Typer has to look.
 
     Args:
-        declared: one required argument, then one of any number, then options that are switches, texts or numbers.
+        declared: the command's arguments and options; what may be given more than once is left to Typer.
         argv: what follows the command's name.
     """
     options = {flag: item for item in declared if isinstance(item, Option) for flag in item.flags}
@@ -35,7 +35,7 @@ def parse(declared: Sequence[Argument | Option], argv: list[str]) -> dict[str, A
             continue
         flag, has_value, value = token.partition("=")
         option = options.get(flag)
-        if option is None or option.name in given:
+        if option is None or option.name in given or option.kind not in (bool, str, int, float):
             return None
         if option.kind is bool:
             if has_value:
@@ -56,19 +56,21 @@ def parse(declared: Sequence[Argument | Option], argv: list[str]) -> dict[str, A
 def _complete(declared: Sequence[Argument | Option], given: dict[str, Any], words: list[str]) -> dict[str, Any] | None:
     for item in declared:
         if isinstance(item, Argument):
+            if item.required and not words:
+                return None
             if item.many:
                 given[item.name], words = words, []
-            elif words:
-                given[item.name], words = words[0], words[1:]
             else:
-                return None
+                given[item.name], words = words[0], words[1:]
             continue
-        if item.name not in given:
-            value = os.environ.get(item.env) if item.env else None
-            given[item.name] = value or item.default
-        if item.kind is float and not isinstance(given[item.name], float):
+        text = given.get(item.name) or (os.environ.get(item.env) if item.env else None)
+        if item.name not in given and not text:
+            given[item.name] = item.default
+        elif item.kind in (int, float):
             try:
-                given[item.name] = float(given[item.name])
-            except ValueError:
+                given[item.name] = item.kind(text)
+            except (TypeError, ValueError):
                 return None
-    return given
+        elif item.name not in given:
+            given[item.name] = text
+    return None if words else given

@@ -68,7 +68,7 @@ class Renderer:
 
     def __init__(self, *, colour: bool, name_channels: bool, today: str) -> None:
         self._colour, self._name_channels, self._day = colour, name_channels, today
-        self._name_cells = 0
+        self._name_cells = self._where_cells = 0
 
     def show(self, event: Event, cells: int | None) -> str:
         """One event, without a line break at its end.
@@ -95,12 +95,14 @@ class Renderer:
 
     def _wrapped(self, clock: str, where: str, user: str, body: str, cells: int) -> str:
         self._name_cells = min(max(self._name_cells, cell_len(user)), _NAME_CELLS)
-        plain_where = cell_len(_plain(where))
-        indent = len(clock) + plain_where + 1 + max(self._name_cells, cell_len(user)) + 2
+        where_cells = cell_len(_plain(where))
+        self._where_cells = min(max(self._where_cells, where_cells), _NAME_CELLS)
+        padding = " " * (self._where_cells - where_cells)
+        indent = len(clock) + where_cells + len(padding) + 1 + max(self._name_cells, cell_len(user)) + 2
         name = self._name(user) + " " * (self._name_cells - cell_len(user))
         if cells - indent >= _TEXT_CELLS:
             rows = list(wrap(body, cells - indent))
-            head = f"{self._paint(clock, '2')}{where} {name}  {rows[0]}"
+            head = f"{self._paint(clock, '2')}{where}{padding} {name}  {rows[0]}"
             return "\n".join([head, *((" " * indent + row).rstrip() for row in rows[1:])])
         head = f"{self._paint(clock[:5], '2')}{where} {self._name(user)}"
         return "\n".join([head, *(f"  {row}".rstrip() for row in wrap(body, max(cells - 2, 8)))])

@@ -12,7 +12,8 @@ from typing import Any
 
 import chatkit
 
-from ..errors import ChatkitError
+from ..errors import ChatkitError, InvalidName, LogFailed, exit_code
+from ..log.maintenance.retention import Retention
 from ..server.app import Running
 from ..server.app import run as run_server
 from ..server.config import Config
@@ -47,16 +48,20 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> Option:
 def run(ready_file: str | None, **given: Any) -> int:
     """Serve until SIGINT or SIGTERM; raises ChatkitError."""
     config = Config(**{name: _checked(name, value) for name, value in given.items()})
-    ready = Path(ready_file) if ready_file else None
-    if ready:
-        _forget(ready)
+    ready = _ReadyFile(Path(ready_file)) if ready_file else None
 
     def started(running: Running) -> None:
         if ready:
-            _write(ready, running.url)
+            ready.write(running.url)
         announce(running)
 
-    run_server(config, started)
+    try:
+        run_server(config, started)
+    except LogFailed as error:  # the server's log has said it, in its format
+        return exit_code(error)
+    finally:
+        if ready:
+            ready.discard()
     return 0
 
 
@@ -65,7 +70,12 @@ def _checked(name: str, value: Any) -> Any:
     flag = next(field.metadata["flag"] for field in dataclasses.fields(Config) if field.name == name)
     if isinstance(value, list):
         return tuple(part for item in value for part in item.split(",") if part)
-    if name == "port":
+    if name == "retention" and value is not None:
+        try:
+            Retention.parse(value)
+        except InvalidName as error:
+            raise UsageError(f"--retention: {error}") from None
+    elif name == "port":
         if not 0 <= value <= 65535:
             raise UsageError("--port should be 0 to 65535")
     elif isinstance(value, float):
@@ -112,19 +122,27 @@ def _panel(running: Running) -> None:
     )
 
 
-def _forget(ready: Path) -> None:
-    """Remove what an earlier run left: a reader must not take it for this one's."""
-    try:
-        ready.unlink(missing_ok=True)
-    except OSError as error:
-        raise ChatkitError(f"cannot write the ready file {ready}: {error.strerror}") from error
+class _ReadyFile:
+    """The file that tells a script where the server is.
 
+    What an earlier run left is removed at once, since a reader must not take it for this one's; and whether the file
+    can be written is known before the server starts.
+    """
 
-def _write(ready: Path, url: str) -> None:
-    """Write the URL so that a reader sees all of it or nothing."""
-    draft = ready.with_name(f".{ready.name}.{os.getpid()}")
-    try:
-        draft.write_text(f"{url}\n", encoding="utf-8")
-        draft.replace(ready)
-    except OSError as error:
-        raise ChatkitError(f"cannot write the ready file {ready}: {error.strerror}") from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            self._draft.touch()
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ChatkitError(f"cannot write the ready file {path}: {error.strerror}") from error
+
+    def write(self, url: str) -> None:
+        """Write the URL so that a reader sees all of it or nothing."""
+        self._draft.write_text(f"{url}\n", encoding="utf-8")
+        self._draft.replace(self._path)
+
+    def discard(self) -> None:
+        """Leave no draft behind when the server did not start."""
+        self._draft.unlink(missing_ok=True)

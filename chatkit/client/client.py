@@ -9,8 +9,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
+from weakref import WeakSet
 
 from .. import wire
+from ..errors import ChatkitError
 from . import sending
 from .endpoint import DEFAULT_URL, Endpoint, checked_token, default_user, parse_url
 from .events import Event, Notice, Presence
@@ -47,6 +49,8 @@ class Chat:
         self.user = sending.checked("user", user, 128)
         self.url = endpoint.url
         self._endpoint, self._token, self._timeout_s = endpoint, token, timeout_s
+        self._closed = False
+        self._links: WeakSet[Link] = WeakSet()
         self._pipe = Pipe(endpoint)
         self._here = Here(self._open_link)
 
@@ -59,8 +63,11 @@ class Chat:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; sends that are not answered yet fail with ``DeadlineExceeded``."""
+        """Close the connections and end the streams; sends not answered yet fail with ``DeadlineExceeded``."""
+        self._closed = True
         await self._here.close()
+        for link in list(self._links):
+            await link.close()
         await self._pipe.close()
 
     @property
@@ -296,7 +303,13 @@ class Chat:
         return response.body
 
     async def _open_link(self) -> Link:
-        return await open_link(self._endpoint, self.user, self._token, self._timeout_s)
+        link = None if self._closed else await open_link(self._endpoint, self.user, self._token, self._timeout_s)
+        if link is None or self._closed:  # it may have been closed meanwhile
+            if link:
+                await link.close()
+            raise ChatkitError("the client is closed")
+        self._links.add(link)
+        return link
 
 
 def topic_of(name: str) -> str:

@@ -54,7 +54,7 @@ async def follow(
                 async for items in incoming:
                     if reader.is_level:  # not before: a server that goes down over every replay is to be spared
                         backoff.reset()
-                    if is_lost and (items or reader.is_level):
+                    if is_lost:
                         is_lost = False
                         on_notice(Notice("back", "connected again"))
                     for item in items:

@@ -14,6 +14,7 @@ from .sending import RETRY_STATUSES, answer_of
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed
 
     from .endpoint import Endpoint
 
@@ -31,6 +32,7 @@ class Link:
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self._closed = False
 
     async def send(self, command: wire.AnyCommand) -> None:
         """Write one command.
@@ -43,7 +45,7 @@ class Link:
         try:
             await self._socket.send(wire.encode(command), text=True)
         except ConnectionClosed as closed:
-            raise _end(closed) from None
+            raise self._end(closed) from None
 
     async def receive(self) -> wire.AnyFrame | None:
         """The next frame; ``None`` for one of a type that this version does not know.
@@ -57,7 +59,7 @@ class Link:
         try:
             payload = await self._socket.recv(decode=False)
         except ConnectionClosed as closed:
-            raise _end(closed) from None
+            raise self._end(closed) from None
         try:
             return wire.decode_with(wire.server_frame, payload, "frame")
         except Refused as error:
@@ -66,8 +68,16 @@ class Link:
             raise Unreachable(f"the server sent what is not in the protocol: {error.message}") from None
 
     async def close(self) -> None:
-        """Close it; waits a second at most for the other side."""
-        await self._socket.close()
+        """Close it; waits a second at most for the other side. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            await self._socket.close()
+
+    def _end(self, closed: ConnectionClosed) -> Lost | ChatkitError:
+        if self._closed:
+            return ChatkitError("the client is closed")
+        received = closed.rcvd
+        return verdict(None if received is None else received.code, "" if received is None else received.reason)
 
 
 async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s: float) -> Link:
@@ -122,11 +132,6 @@ async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s:
         sock.close()
         raise
     return Link(connection)
-
-
-def _end(closed: Exception) -> Lost | ChatkitError:
-    received = getattr(closed, "rcvd", None)
-    return verdict(None if received is None else received.code, "" if received is None else received.reason)
 
 
 def verdict(code: int | None, reason: str) -> Lost | ChatkitError:

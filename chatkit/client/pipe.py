@@ -141,7 +141,8 @@ class Pipe:
 
     def _pump(self) -> None:
         if self._connection:
-            if chunks := self._outbox.take():
+            # One that is closing is about to be lost, and then all is written again.
+            if not self._connection.transport.is_closing() and (chunks := self._outbox.take()):
                 self._connection.transport.write(b"".join(chunks))
         elif not self._opening and self._outbox:
             self._open(0.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from typing import Any, Final, NamedTuple
 
 from ..errors import InvalidName, Refused, Unreachable
@@ -72,10 +74,24 @@ def checked(what: str, value: str, max_chars: int) -> str:
 
 
 def new_id() -> str:
-    """A UUIDv7: ordered by time, which keeps the server's unique index fast (RFC 9562 section 5.7)."""
-    import uuid_utils  # noqa: PLC0415 - its stand-in for `uuid` is loaded only where an id is made
+    """A fresh id."""
+    return uuid7(time.time_ns(), int.from_bytes(os.urandom(8), "big"))
 
-    return str(uuid_utils.uuid7())
+
+def uuid7(now_ns: int, random_bits: int) -> str:
+    """A UUIDv7 (RFC 9562 section 5.7): ordered by time, which keeps the server's unique index fast.
+
+    The server takes them from ``uuid_utils``, which loads ``uuid`` and ``platform``: 6 ms of a send.
+
+    Args:
+        now_ns: Unix nanoseconds; what is below a millisecond goes into ``rand_a`` (section 6.2, method 3), so that
+            ids made one after the other are in order.
+        random_bits: at least 62 random bits.
+    """
+    ms, rest_ns = divmod(now_ns, 1_000_000)
+    value = (ms & (1 << 48) - 1) << 80 | 0x7 << 76 | (rest_ns * 4096 // 1_000_000) << 64 | 0b10 << 62
+    text = f"{value | random_bits & (1 << 62) - 1:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def message(

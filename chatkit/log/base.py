@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ..errors import Refused
+from ..errors import LogFailed, Refused
 from ..model import MAX_SEQ, Event, Pattern
+from .maintenance.pruning import Plan
 
 
 class Submission(msgspec.Struct, gc=False):
@@ -56,6 +57,8 @@ class Query(msgspec.Struct, frozen=True):
         until: only an earlier Unix time in milliseconds.
         user: only this author.
         event: only events of this name.
+        max_bytes: end the page with the event that takes its texts and data past so many bytes; a page has at least
+            one event where there is one.
     """
 
     pattern: Pattern | None = None
@@ -67,6 +70,7 @@ class Query(msgspec.Struct, frozen=True):
     until: int | None = None
     user: str | None = None
     event: str | None = None
+    max_bytes: int | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -92,7 +96,15 @@ class ChannelStats(msgspec.Struct, frozen=True):
     last_time: int
 
 
+class Pruned(msgspec.Struct, frozen=True):
+    """What pruning did: how many events are gone, and whether that was all of the plan."""
+
+    removed: int
+    done: bool
+
+
 Listener = Callable[[list[Event]], None]
+Failed = Callable[[LogFailed], None]
 
 
 class Log(ABC):
@@ -105,17 +117,21 @@ class Log(ABC):
         epoch: the log's identity; another epoch means that positions do not compare.
         head: the greatest position that is durable, 0 when there is none.
         floor: everything with a greater ``seq`` is still kept.
+        engine: what it is made of, with its version, for people.
+        trouble: why the last batch was refused whole, a full disk for one; ``None`` once one is accepted.
     """
 
     epoch: str
     head: int
     floor: int
+    engine: str = ""
+    trouble: str | None = None
 
     @abstractmethod
-    def listen(self, listener: Listener) -> None:
-        """Set the one reader of the feed.
+    def listen(self, listener: Listener, failed: Failed | None = None) -> None:
+        """Set the one reader of the feed, and who is told when the log fails between two batches.
 
-        It is called on the event loop with every accepted batch, in commit order, ephemeral events in their places
+        The listener is called on the event loop with every accepted batch, in commit order, ephemeral events in their places
         among the persisted ones, before :meth:`append` returns to whoever appended it. It must not raise.
         """
 
@@ -134,6 +150,10 @@ class Log(ABC):
             LogFailed: the outcome is unknown. Ephemeral events were not fed. The log takes no more writes.
         """
 
+    async def probe(self) -> str | None:
+        """Find out, by a write that changes nothing, whether :attr:`trouble` is over; what is left of it."""
+        return self.trouble
+
     @abstractmethod
     async def read(self, query: Query) -> Page:
         """Read one page of committed events; never blocks an append for longer than one page.
@@ -146,8 +166,35 @@ class Log(ABC):
         """
 
     @abstractmethod
+    async def start_of_last(self, pattern: Pattern, count: int) -> int:
+        """The position after which there are the newest ``count`` events of ``pattern``, or all where there are fewer.
+
+        Raises:
+            LogError: it cannot be read.
+        """
+
+    @abstractmethod
+    async def prune(
+        self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
+    ) -> Pruned:
+        """Remove the oldest events, in steps between which appends go on; :attr:`floor` moves with each step.
+
+        Args:
+            plan: what is to go.
+            progress: called on the loop after each step, with how many are gone.
+            limit: stop after the step that reaches so many.
+
+        Raises:
+            LogError: it could not go on; what was removed before is gone.
+        """
+
+    @abstractmethod
     async def channels(self) -> list[ChannelStats]:
         """Every channel that has persisted events, by name."""
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        """What else an engine has to say about itself: name -> help text and value. Cheap, and on the loop."""
+        return {}
 
     @abstractmethod
     async def close(self) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
 
-from ..errors import LogError
+from ..errors import LogError, LogInUse
+
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class FileLock:
@@ -18,26 +22,32 @@ class FileLock:
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".lock")
+        self._database = database
         self._file: int | None = None
 
     def acquire(self) -> None:
         """Take the lock.
 
         Raises:
-            LogError: another process has it; the message names its process id.
+            LogInUse: another process has it.
+            LogError: the lock file cannot be made or locked.
         """
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError as error:
+            raise LogError(f"cannot make the lock file {self.path}: {error.strerror}") from error
         try:
             _lock(file)
-        except OSError:
-            holder = os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
+        except OSError as error:
+            holder = _holder(file)
             os.close(file)
-            raise LogError(
-                f"{self.path.with_suffix('')} is in use by another chatkit (process {holder}); "
-                "stop it, or name another file with --db"
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0) if hasattr(os, "pwrite") else os.write(file, b"")
+            if error.errno in _HELD:
+                raise LogInUse(self._database, holder) from None
+            raise LogError(f"cannot lock {self.path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, it only cannot say whose it is
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"{os.getpid()}\n".encode())
         self._file = file
 
     def release(self) -> None:
@@ -45,6 +55,36 @@ class FileLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+def holder_of(database: Path) -> str | None:
+    """The process id of whoever owns ``database``, ``None`` when nobody does. Makes no file and keeps no lock."""
+    lock = FileLock(database)
+    try:
+        file = os.open(lock.path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _lock(file)
+    except OSError:
+        return _holder(file)
+    finally:
+        os.close(file)
+    return None
+
+
+def _holder(file: int) -> str:
+    with contextlib.suppress(OSError):
+        os.lseek(file, 0, os.SEEK_SET)
+        return os.read(file, 20).decode("ascii", "replace").strip() or "unknown"
+    return "unknown"
 
 
 if sys.platform == "win32":

@@ -15,6 +15,9 @@ COLUMNS: Final = "seq, id, channel, room_id, user_id, event, text, data, created
 _WIDTH: Final = COLUMNS.count(",") + 1
 _SELECT: Final = "SELECT seq, id, channel, user_id, event, text, data, created_at FROM messages"
 
+#: Places in a row of :func:`select`.
+TEXT, DATA = 5, 6
+
 #: Rows of one INSERT statement at most: 11 columns of it stay far below SQLite's 32,766 parameters.
 MAX_ROWS: Final = 256
 
@@ -58,6 +61,21 @@ def checksum(event: Event, text: str) -> int:
     return zlib.crc32(event.data, zlib.crc32(columns.encode()))
 
 
+#: Rows with their checksum, after a position.
+SELECT_CHECKED: Final = (
+    "SELECT seq, id, channel, user_id, event, text, data, created_at, checksum FROM messages "
+    "WHERE seq > ? ORDER BY seq LIMIT ?"
+)
+
+
+def is_as_stored(row: Sequence[Any]) -> bool:
+    """Whether a row of :data:`SELECT_CHECKED` is what was written; texts may be decoded with ``surrogateescape``."""
+    try:
+        return bool(checksum(event_of(row[:-1]), row[TEXT]) == row[-1])
+    except (TypeError, ValueError, AttributeError):  # a column of another type, or text that is not UTF-8
+        return False
+
+
 def event_of(row: Sequence[Any]) -> Event:
     """An event from a row of :func:`select`."""
     seq, event_id, channel, user_id, name, text, data, created_at = row
@@ -87,6 +105,16 @@ def select(query: Query) -> tuple[str, list[Any]]:
     values.append(query.limit)
     order = "DESC" if query.newest else "ASC"
     return f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?", values
+
+
+def select_positions(pattern: Pattern, upto: int) -> tuple[str, list[Any]]:
+    """The statement that reads position and channel, newest first; its channels may be more than the pattern's."""
+    conditions = [("seq <= ?", upto), *_channel_conditions(pattern)]
+    where = " AND ".join(condition for condition, _ in conditions)
+    return (
+        f"SELECT seq, channel FROM messages WHERE {where} ORDER BY seq DESC",
+        [value for _, value in conditions],
+    )
 
 
 def select_ids(count: int) -> str:

@@ -78,6 +78,17 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     )
 
 
+def migrate_to_current(connection: sqlite3.Connection, path: str) -> None:
+    """Migrate an open file that is not empty.
+
+    Raises:
+        NotALog, SchemaTooNew: it is not touched.
+    """
+    version = version_of(connection, path)
+    if version < VERSION:
+        migrate(connection, version)
+
+
 def new_epoch() -> str:
     """A new log identity: 12 characters, unique for all practical purposes."""
     return uuid_utils.uuid4().hex[:12]

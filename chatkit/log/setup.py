@@ -13,6 +13,7 @@ from platformdirs import user_data_path
 
 from ..errors import LogError
 from . import schema
+from .lock import FileLock
 
 Durability = Literal["full", "normal"]
 
@@ -45,28 +46,37 @@ def default_path() -> Path:
 def prepare(path: Path, *, count: bool = True) -> Prepared:
     """Create or migrate the database at ``path``; does nothing to one that is up to date.
 
-    ``count=False`` leaves ``events`` 0: counting ten million rows takes most of a second. A new file, and a directory made for it, are private to the user.
+    ``count=False`` leaves ``events`` 0: counting ten million rows takes most of a second. A new file, and a directory
+    made for it, are private to the user.
 
     Raises:
         NotALog, SchemaTooNew: the file is left untouched.
+        LogInUse: it needs work, and another process has it.
         LogError: it cannot be opened; the message says why.
     """
     try:
+        if path.exists() and path.stat().st_size:
+            with closing(_look(path)) as connection:
+                if schema.version_of(connection, str(path)) == schema.VERSION:
+                    return _prepared(path, connection, schema.VERSION, count=count)
         if not path.parent.exists():
             path.parent.mkdir(parents=True, mode=0o700)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        with closing(_look(path)) as connection:
-            schema.version_of(connection, str(path))
-        with closing(connect(path)) as connection:
-            version = schema.version_of(connection, str(path))
-            if version < schema.VERSION:
-                connection.execute("PRAGMA journal_mode = WAL")
-                schema.migrate(connection, version)
-            epoch = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
-            events = connection.execute("SELECT count(*) FROM messages").fetchone()[0] if count else 0
+        with FileLock(path):  # from here on the file is written, and closing it checkpoints
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            with closing(connect(path)) as connection:
+                version = schema.version_of(connection, str(path))
+                if version < schema.VERSION:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    schema.migrate(connection, version)
+                return _prepared(path, connection, version, count=count)
     except (OSError, sqlite3.Error) as error:
         raise unusable(path, error) from error
+
+
+def _prepared(path: Path, connection: sqlite3.Connection, version: int, *, count: bool) -> Prepared:
+    epoch = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+    events = connection.execute("SELECT count(*) FROM messages").fetchone()[0] if count else 0
     migrated_from = version if 0 < version < schema.VERSION else None
     return Prepared(path, version == 0, migrated_from, schema.VERSION, events, epoch)
 

@@ -7,19 +7,24 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-import aiosqlite
 import msgspec
 
-from ..errors import LogFailed
-from ..model import Event
+from ..errors import LogError, LogFailed
+from ..model import Event, Pattern
 from . import rows, setup
-from .base import Appended, ChannelStats, Listener, Log, Outcome, Page, Query, Submission
+from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Pruned, Query, Submission
+from .checkpoint import BUSY_BYTES, IDLE_BYTES
 from .lock import FileLock
+from .maintenance.pruning import Plan, Pruner, last_to_go
+from .reader import Reader
 from .writer import Writer
 
 R = TypeVar("R")
+
+#: How long no batch must have come for a checkpoint to use the pause.
+_PAUSE_S: Final = 0.05
 
 _CHANNELS = """
 SELECT m.channel, events, last_seq, created_at
@@ -38,12 +43,16 @@ class SqliteLog(Log):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.epoch, self.head, self.floor = "", 0, 0
+        self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._lock = FileLock(path)
         self._thread = ThreadPoolExecutor(1, "chatkit-log-writer")
         self._writer: Writer | None = None
-        self._reader: aiosqlite.Connection | None = None
+        self._reader: Reader | None = None
         self._listener: Listener = _nobody
+        self._on_failure: Failed | None = None
         self._failed: LogFailed | None = None
+        self._appended = 0
+        self._checkpoint: asyncio.TimerHandle | asyncio.Future[None] | None = None
 
     @classmethod
     async def open(cls, path: Path, durability: setup.Durability = "full") -> SqliteLog:
@@ -57,16 +66,18 @@ class SqliteLog(Log):
         try:
             writer = await log._in_thread(Writer, path, durability)
             log._writer = writer
-            log._reader = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
-            await log._reader.execute("PRAGMA query_only = ON")
+            reader = Reader(path)
+            await reader
+            log._reader = reader
+            await reader.start()
         except sqlite3.Error as error:
             await log.close()
             raise setup.unusable(path, error) from error
         log.epoch, log.head, log.floor = writer.epoch, writer.head, writer.floor
         return log
 
-    def listen(self, listener: Listener) -> None:
-        self._listener = listener
+    def listen(self, listener: Listener, failed: Failed | None = None) -> None:
+        self._listener, self._on_failure = listener, failed
 
     async def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         assert self._writer is not None  # noqa: S101 - open() sets it
@@ -79,7 +90,10 @@ class SqliteLog(Log):
             except LogFailed as error:
                 self._failed = error
                 raise
-            self.head = self._writer.head
+            self.head, self.trouble = self._writer.head, self._writer.trouble
+            self._appended += 1
+            if self._writer.wal.since_bytes >= IDLE_BYTES and self._checkpoint is None:
+                self._plan_checkpoint(self._writer)
         else:
             outcomes = [Appended(None)] * len(batch)
         accepted = [
@@ -91,6 +105,16 @@ class SqliteLog(Log):
             self._listener(accepted)
         return outcomes
 
+    async def probe(self) -> str | None:
+        writer = self._writer
+        if writer is not None and self._failed is None:
+            try:
+                await self._in_thread(writer.probe)
+            except LogFailed as error:
+                self._fail(error)
+            self.trouble = writer.trouble
+        return self.trouble
+
     async def read(self, query: Query) -> Page:
         if query.limit <= 0:
             return Page([], query.after, more=False)
@@ -100,23 +124,23 @@ class SqliteLog(Log):
         reached = max(query.after, upto)
         events: list[Event] = []
         while True:
-            found = await self._select(msgspec.structs.replace(query, upto=upto))
-            more = len(found) == query.limit
+            found, cut = await self._select(msgspec.structs.replace(query, upto=upto))
+            more = cut or len(found) == query.limit
             matching = [event for event in found if query.pattern is None or query.pattern.matches(event.channel)]
             if not query.newest:
                 return Page(matching, (found[-1].seq or 0) if more else reached, more)
             events = matching[::-1][-(query.limit - len(events)) :] + events
-            if not more or len(events) == query.limit:
+            if cut or not more or len(events) == query.limit:
                 return Page(events, reached, more)
             upto = (found[-1].seq or 1) - 1  # the statement found channels that the pattern does not match
 
-    async def _select(self, query: Query) -> list[Event]:
+    async def _select(self, query: Query) -> tuple[list[Event], bool]:
         assert self._reader is not None  # noqa: S101 - open() sets it
-        sql, values = rows.select(query)
         try:
-            return [rows.event_of(row) for row in await self._reader.execute_fetchall(sql, values)]
+            found, cut = await self._reader.page(query)
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
+        return [rows.event_of(row) for row in found], cut
 
     async def channels(self) -> list[ChannelStats]:
         assert self._reader is not None  # noqa: S101 - open() sets it
@@ -125,15 +149,107 @@ class SqliteLog(Log):
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
 
+    async def start_of_last(self, pattern: Pattern, count: int) -> int:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        try:
+            return await self._reader.start_of_last(pattern, count, self.head)
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+
+    def gauges(self) -> dict[str, tuple[str, float]]:
+        if self._writer is None:
+            return {}
+        wal = self._writer.wal
+        return {
+            "wal_bytes": ("Content of the write-ahead log at its last checkpoint.", wal.wal_bytes),
+            "wal_held_bytes": ("What of it a reader keeps from being copied.", wal.held_bytes),
+            "wal_new_bytes": ("Written since that checkpoint, about.", wal.since_bytes),
+            "checkpoints": ("Checkpoints since the start.", wal.count),
+        }
+
+    async def prune(
+        self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
+    ) -> Pruned:
+        assert self._reader is not None  # noqa: S101 - open() sets it
+        removed = 0
+        try:
+            pruner = Pruner(await self._reader.call(last_to_go, plan), plan.before_ms)
+            while (reader := self._reader) is not None and (writer := self._writer) is not None:
+                if self._failed is not None:
+                    raise self._failed
+                upto = await reader.call(pruner.next, self.floor)
+                if upto <= self.floor:
+                    return Pruned(removed, done=True)
+                # Before they go: a cursor that has read a page without them must find that they are not kept.
+                self.floor = upto
+                try:
+                    gone, taken_s = await self._in_thread(writer.prune, upto)
+                except LogError:
+                    self.floor = writer.floor
+                    raise
+                pruner.took(taken_s)
+                removed += gone
+                if self._checkpoint is None and writer.wal.since_bytes >= IDLE_BYTES:
+                    self._plan_checkpoint(writer)
+                if progress is not None:
+                    progress(removed)
+                if limit is not None and removed >= limit:
+                    return Pruned(removed, done=False)
+        except LogFailed as error:
+            self._fail(error)
+            raise
+        except (sqlite3.Error, ValueError) as error:  # aiosqlite says ValueError of a connection that was closed
+            raise setup.unusable(self.path, error) from error
+        raise LogError(f"{self.path} was closed before all was removed")
+
     async def close(self) -> None:
+        if isinstance(self._checkpoint, asyncio.TimerHandle):
+            self._checkpoint.cancel()
         reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        if writer is not None and (self._failed is not None or not await self._in_thread(writer.finish)):
+            await self._in_thread(writer.abandon)  # before the reader
+            writer = None
         if reader is not None:
             await reader.close()
-        writer, self._writer = self._writer, None
         if writer is not None:  # last, so that its checkpoint meets no reader
             await self._in_thread(writer.close)
         self._thread.shutdown()
         self._lock.release()
+
+    # ------------------------------------------------------------------------------------------- checkpoints
+
+    def _plan_checkpoint(self, writer: Writer) -> None:
+        """Checkpoint now if too much has piled up, else in the next pause."""
+        if writer.wal.since_bytes >= BUSY_BYTES:
+            self._start_checkpoint(writer)
+        else:
+            loop = asyncio.get_running_loop()
+            self._checkpoint = loop.call_later(_PAUSE_S, self._look_for_pause, writer, self._appended)
+
+    def _look_for_pause(self, writer: Writer, appended: int) -> None:
+        self._checkpoint = None
+        if self._writer is None or writer.wal.since_bytes < IDLE_BYTES:
+            return
+        if self._appended == appended:
+            self._start_checkpoint(writer)
+        else:
+            self._plan_checkpoint(writer)
+
+    def _start_checkpoint(self, writer: Writer) -> None:
+        self._checkpoint = self._in_thread(writer.checkpoint)
+        self._checkpoint.add_done_callback(self._checkpointed)
+
+    def _checkpointed(self, done: asyncio.Future[None]) -> None:
+        self._checkpoint = None
+        if not done.cancelled() and isinstance(error := done.exception(), LogFailed):
+            self._fail(error)
+
+    def _fail(self, error: LogFailed) -> None:
+        if self._failed is None:
+            self._failed = error
+            if self._on_failure is not None:
+                self._on_failure(error)
 
     def _in_thread(self, function: Callable[..., R], *args: object) -> asyncio.Future[R]:
         return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)

@@ -5,19 +5,20 @@ Everything here runs on the writer's thread, which makes it plain blocking code.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import LogFailed, LogFull, Refused
-from . import rows, setup
+from ..errors import LogBusy, LogError, LogFailed, LogFull, Refused
+from . import opening, room, rows, setup
 from .base import Appended, Outcome, Submission
+from .checkpoint import COMMIT_BYTES, ROW_BYTES, Checkpointer, described
+from .maintenance.pruning import remove
 
-#: Pages of WAL after which SQLite checkpoints: 4 MiB of 4 KiB pages is the default, ours is 16 MiB, so that under
-#: load the database file is synced four times less often.
-_AUTOCHECKPOINT_PAGES: Final = 4096
+logger = logging.getLogger("chatkit.log")
 
 _CONFLICT: Final = "the id {id!r} exists with other content; a retry sends the same content, a new message a new id"
 
@@ -27,21 +28,36 @@ class Writer:
 
     Attributes:
         epoch, head, floor: as in :class:`~chatkit.log.base.Log`.
+        wal: what is known about the write-ahead log.
+        trouble: as in :class:`~chatkit.log.base.Log`.
     """
 
     def __init__(self, path: Path, durability: setup.Durability) -> None:
         self._path = path
+        wal_was_there = opening.has_wal(path)
         self._connection = setup.connect(path)
         self._run = self._connection.execute
         self._run("PRAGMA journal_mode = WAL")
         self._run(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-        self._run(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
         self._run("PRAGMA cache_size = -32768")
         self._run("PRAGMA temp_store = MEMORY")
+        self.wal = Checkpointer(self._run, path)
+        boot = opening.boot_id()
+        why = opening.missing(self._run, wal_was_there, boot)
+        if why is not None:
+            logger.warning("%s: %s; the log goes on as another one (a new epoch)", path, why)
+            opening.renew_epoch(self._run)
+        try:
+            opening.mark_open(self._run, durability, boot)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                raise
+            logger.warning("%s: the disk is full", path)  # what there is can still be read
         meta = dict(self._run("SELECT key, value FROM meta"))
         self.epoch: str = meta["epoch"]
         self.floor: int = meta["floor"]
         self.head = self._load_head()
+        self.trouble: str | None = None
 
     def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         """Commit the persisted events of ``batch`` in one transaction; see :meth:`Log.append`.
@@ -50,11 +66,23 @@ class Writer:
             LogFailed: the outcome is unknown, or the connection cannot write.
         """
         persisted = [submission for submission in batch if submission.event.persist]
+        outcomes: list[Outcome]
         try:
             outcomes = self._commit(persisted)
         except LogFull as error:
-            refusal = Refused("disk_full", str(error), retry_after_s=5)
-            outcomes = [refusal] * len(persisted)
+            self.trouble = str(error)
+            outcomes = [Refused("disk_full", str(error), retry_after_s=5)] * len(persisted)
+        except LogBusy as error:
+            self.trouble = str(error)
+            outcomes = [Refused("unavailable", str(error), retry_after_s=1)] * len(persisted)
+        except LogFailed:
+            raise
+        except Exception:  # one that cannot be bound, say: whatever it is, it must not end the server
+            logger.exception("a batch of %d could not be stored", len(persisted))
+            self._start_over()
+            outcomes = [Refused("internal", "the message could not be stored; the server's log says how")] * len(
+                persisted
+            )
         if len(outcomes) == len(batch):
             return outcomes
         stored = iter(outcomes)
@@ -70,12 +98,31 @@ class Writer:
                 self._rollback()
                 return self._insert_new(batch)
         except sqlite3.Error as error:
-            self._rollback()
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-                # SQLite has rolled back; what the counter should be is what the file says, not what we remember.
-                self.head = self._load_head()
-                raise LogFull(f"no room for {self._path}; nothing was stored, retry with the same id") from error
-            raise LogFailed(f"writing {self._path} failed: {error} ({error.sqlite_errorname})") from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> LogError:
+        """What a failed transaction means, after it was rolled back."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            self._start_over()
+            return LogBusy(f"another program holds the write lock of {self._path}; retry with the same id")
+        if code & 0xFF == sqlite3.SQLITE_FULL or (code in room.MAYBE_FULL and not room.is_left(self._path)):
+            self._start_over()
+            return LogFull(f"no room for {self._path}; nothing was stored, retry with the same id")
+        self._rollback()
+        return LogFailed(f"writing {self._path} failed: {described(error)}")
+
+    def _start_over(self) -> None:
+        """After a failed transaction the head is what the file says, not what we remember.
+
+        Raises:
+            LogFailed: the file cannot be read either.
+        """
+        self._rollback()
+        try:
+            self.head = self._load_head()
+        except sqlite3.Error as error:
+            raise LogFailed(f"reading {self._path} failed: {described(error)}") from error
 
     def _insert(self, batch: list[Submission]) -> list[Outcome]:
         run, head, stored_at = self._run, self.head, time.time_ns() // 1_000_000
@@ -90,6 +137,10 @@ class Writer:
             start += size
         run("COMMIT")
         self.head = head + count
+        self.trouble = None
+        self.wal.since_bytes += (
+            COMMIT_BYTES + ROW_BYTES * count + sum([len(submission.event.data) for submission in batch])
+        )
         outcomes: list[Outcome] = []
         for seq, submission in enumerate(batch, head + 1):
             submission.event.seq = seq
@@ -134,10 +185,67 @@ class Writer:
         row = self._run("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         return int(row[0]) if row else 0
 
+    def probe(self) -> None:
+        """Write something that changes nothing; see :meth:`Log.probe`.
+
+        Raises:
+            LogFailed: as :meth:`append`.
+        """
+        if not room.is_left(self._path):  # what is written next needs little room, a message may need more
+            self.trouble = f"no room for {self._path}"
+            return
+        try:
+            self._run("BEGIN IMMEDIATE")
+            self._run("UPDATE meta SET value = value WHERE key = 'floor'")
+            self._run("COMMIT")
+        except sqlite3.Error as error:
+            failed = self._failed(error)
+            self.trouble = str(failed)
+            if isinstance(failed, LogFailed):
+                raise failed from error
+        else:
+            self.trouble = None
+
+    def checkpoint(self) -> None:
+        """Bring the WAL back into the file; see :meth:`Checkpointer.checkpoint`."""
+        self.wal.checkpoint()
+
+    def prune(self, upto: int) -> tuple[int, float]:
+        """One step; see :func:`~chatkit.log.maintenance.pruning.remove`.
+
+        Raises:
+            LogError: nothing was removed.
+        """
+        try:
+            removed, taken_s = remove(self._run, upto)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        self.floor = upto
+        self.wal.since_bytes += COMMIT_BYTES + removed * 2 * ROW_BYTES
+        return removed, taken_s
+
+    def finish(self) -> bool:
+        """Write into the file that the log is complete; whether that could be done."""
+        try:
+            opening.mark_closed(self._run)
+        except sqlite3.Error as error:  # nothing is lost: the next open finds a log that was not closed
+            self._rollback()
+            logger.warning("%s could not be closed properly: %s", self._path, described(error))
+            return False
+        return True
+
     def close(self) -> None:
-        """Checkpoint the whole WAL into the file and close it."""
+        """Checkpoint the whole WAL into the file and close it; after :meth:`finish`."""
         try:
             self._run("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:  # the WAL stays and is replayed at the next open: nothing is lost
             pass
+        self._connection.close()
+
+    def abandon(self) -> None:
+        """Close and leave the WAL as it is: what is on the disk is unknown, so nothing is copied.
+
+        While another connection is open, closing does not checkpoint, and one that only reads never does.
+        """
+        self._rollback()
         self._connection.close()

@@ -13,11 +13,15 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ChatkitError, CloseCode, LogFailed
+from ..log.checkpoint import known_faults
+from ..log.maintenance.retention import Retention
 from ..log.setup import prepare
 from ..log.sqlite import SqliteLog
+from . import logs
 from .config import Config
 from .context import Context, logger
 from .http import HttpConnection
+from .upkeep import retain
 
 #: Descriptors kept back for the database, its WAL, the listening socket and whatever libraries open.
 _SPARE_FILES = 64
@@ -44,7 +48,8 @@ Started = Callable[[Running], None]
 
 
 def run(config: Config, started: Started) -> None:
-    """Serve until SIGINT or SIGTERM, on uvloop where it exists; see :func:`serve`."""
+    """Serve until SIGINT or SIGTERM, on uvloop where it exists, and log to stderr; see :func:`serve`."""
+    logs.configure(config.log_level, config.log_format)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(config, started))
 
@@ -65,14 +70,17 @@ async def serve(config: Config, started: Started) -> None:
         started: called once, when the server listens.
 
     Raises:
-        ChatkitError: it cannot start, or the log has failed; the message says why.
+        LogFailed: the log has failed while serving, and this was logged.
+        ChatkitError: it cannot start; the message says why.
     """
     path = config.database
     prepared = prepare(path, count=False)
     log = await SqliteLog.open(path, config.durability)
+    if (fault := known_faults()) is not None:
+        logger.info("%s", fault)
     try:
         context = Context(config, log, _max_connections(config))
-        log.listen(context.hub.deliver)
+        log.listen(context.hub.deliver, context.journal.fail)
         await _serve(context, path, prepared.created, started)
     finally:
         await log.close()
@@ -84,7 +92,15 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
     listener = await _listen(context)
     context.wheel.start()
     stop = asyncio.Event()
-    journal.add_done_callback(lambda _: stop.set())
+
+    def ended(journal: asyncio.Future[None]) -> None:
+        if (error := journal.exception()) is not None:  # said now: the drain may take a while
+            logger.critical("%s; taking no more writes, stopping", error)
+        stop.set()
+
+    journal.add_done_callback(ended)
+    if config.retention is not None:
+        context.spawn(retain(context, Retention.parse(config.retention)))
     with _signals(stop):
         started(Running(_url(config.host, listener), path, created, config))
         await stop.wait()
@@ -144,10 +160,14 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     numbers: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 
+    asked = False
+
     def received(number: signal.Signals) -> None:
-        if stop.is_set():
+        nonlocal asked
+        if asked:
             loop.remove_signal_handler(number)
             signal.raise_signal(number)
+        asked = True  # the server may be stopping already, of itself
         stop.set()
 
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..log.setup import default_path as default_db
+from .logs import LogFormat, LogLevel
 
 __all__ = ["Config", "default_db"]
 
@@ -66,6 +67,15 @@ class Config:
         "--stall-timeout", 60.0, "Seconds after which a subscriber that takes no byte is closed."
     )
     drain_timeout_s: float = _option("--drain-timeout", 10.0, "Seconds a graceful stop may take.")
+
+    retention: str | None = _option(
+        "--retention",
+        None,
+        "How long to keep events (12h, 30d), or how many of the newest (100000); the rest is removed. Default: all.",
+        metavar="AGE_OR_COUNT",
+    )
+    log_level: LogLevel = _option("--log-level", "info", "The least that is logged, on stderr.")
+    log_format: LogFormat = _option("--log-format", "text", "How it is logged: lines of text, or of JSON.")
 
     @property
     def database(self) -> Path:

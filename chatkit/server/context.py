@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Coroutine
@@ -12,6 +13,7 @@ import uuid_utils
 
 from ..log.base import Log
 from .config import Config
+from .counters import Counters
 from .cursor import Pages
 from .hub import Hub
 from .journal import Journal
@@ -22,7 +24,7 @@ from .wheel import TimerWheel
 
 if TYPE_CHECKING:
     from .http import HttpConnection
-    from .websocket import Link
+    from .outlet import Outlet
 
 logger = logging.getLogger("chatkit.server")
 
@@ -32,7 +34,11 @@ class Context:
 
     Attributes:
         http: open connections that speak HTTP.
-        links: open WebSocket connections.
+        links: open connections that events leave by, WebSockets most of them.
+        counters: what the connections have seen.
+        pruning: held while events are removed.
+        started_s: when the server started, in Unix seconds.
+        numbers: one for each new connection.
         draining: whether the server is stopping.
     """
 
@@ -50,7 +56,11 @@ class Context:
         self.heads = HeadCache(config.max_head_fields)
         self.wheel = TimerWheel()
         self.http: set[HttpConnection] = set()
-        self.links: set[Link] = set()
+        self.links: set[Outlet] = set()
+        self.counters = Counters()
+        self.pruning = asyncio.Lock()
+        self.started_s = time.time()
+        self.numbers = itertools.count(1)
         self.draining = False
         self._empty = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,7 +70,7 @@ class Context:
         """Whether one more connection would be over the limit."""
         return len(self.http) + len(self.links) >= self.max_connections
 
-    def forget(self, connection: HttpConnection | Link) -> None:
+    def forget(self, connection: HttpConnection | Outlet) -> None:
         """A connection is closed, or has become another kind. Idempotent."""
         self.http.discard(connection)
         self.links.discard(connection)
@@ -82,6 +92,7 @@ class Context:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            self.counters.errors += 1
             logger.error("a task failed", exc_info=error)
 
     async def cancel_tasks(self) -> None:

@@ -11,16 +11,18 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from .. import wire
+from ..errors import CloseCode
 from ..log.base import Log, Query
 from ..model import Event, Pattern, Topic
-from .frames import text_frame
 from .hub import Group, Hub
 from .subscription import State, Subscription
 
 if TYPE_CHECKING:
-    from .websocket import Link
+    from .outlet import Outlet
 
 _PAGES_KEPT: Final = 64
+#: What a page, or a step through memory, may weigh: so much a slow reader costs beyond its queue.
+_PAGE_BYTES: Final = 256 * 1024
 
 
 class SharedPage:
@@ -71,7 +73,7 @@ class Pages:
     async def _read(self, key: tuple[Pattern, int]) -> SharedPage:
         pattern, after = key
         try:
-            page = await self._log.read(Query(pattern, after=after, limit=self.size))
+            page = await self._log.read(Query(pattern, after=after, limit=self.size, max_bytes=_PAGE_BYTES))
         except BaseException:
             self._kept.pop(key, None)
             raise
@@ -79,12 +81,16 @@ class Pages:
             self._kept.pop(key, None)
         return SharedPage(page.events, page.position)
 
+    def are_kept_after(self, position: int) -> bool:
+        """Whether everything with a greater ``seq`` is still in the log."""
+        return position >= self._log.floor
+
     def clear(self) -> None:
         """Forget every page, after events were removed from the log."""
         self._kept.clear()
 
 
-async def catch_up(link: Link, hub: Hub, pages: Pages) -> None:
+async def catch_up(link: Outlet, hub: Hub, pages: Pages) -> None:
     """Take every subscription of ``link`` that is not live to the head, then make it live.
 
     Runs as the connection's only task, and only while there is something to catch up with. It waits whenever the
@@ -97,18 +103,21 @@ async def catch_up(link: Link, hub: Hub, pages: Pages) -> None:
                 await _step(link, subscription, hub, pages)
 
 
-async def _step(link: Link, subscription: Subscription, hub: Hub, pages: Pages) -> None:
+async def _step(link: Outlet, subscription: Subscription, hub: Hub, pages: Pages) -> None:
     """One page further, or live."""
     if subscription.position < hub.recent.floor:
         page = await pages.read(subscription.topic.pattern, subscription.position)
         if subscription.state is State.ENDED:
+            return
+        if not pages.are_kept_after(subscription.position):  # pruning has overtaken it, maybe within this page
+            link.close(CloseCode.STALLED, "what it has not read is no longer kept")
             return
         _write(link, subscription, page, hub)
         subscription.position = page.position
         return
     # From here to the join there is no await: no batch can come in between.
     events = hub.recent.after(subscription.position)
-    chunk = events[: pages.size]
+    chunk = _first(events, pages.size, _PAGE_BYTES)
     complete = len(chunk) == len(events)
     own = [event for event in chunk if subscription.topic.pattern.matches(event.channel)]
     position = hub.position if complete else (chunk[-1].seq or 0)
@@ -120,16 +129,29 @@ async def _step(link: Link, subscription: Subscription, hub: Hub, pages: Pages) 
         replayed = subscription.state is State.REPLAYING
         hub.join(subscription)
         if replayed:
-            link.write(text_frame(wire.encode(wire.Live(subscription.topic.name, position))))
+            link.send(wire.Live(subscription.topic.name, position))
 
 
-def _write(link: Link, subscription: Subscription, page: SharedPage, hub: Hub) -> None:
+def _first(events: list[Event], count: int, size_bytes: int) -> list[Event]:
+    """The first ``count`` of ``events``, or fewer where they weigh more than ``size_bytes``; at least one."""
+    for place, event in enumerate(events[:count], 1):
+        size_bytes -= len(event.data)
+        if size_bytes <= 0:
+            return events[:place]
+    return events[:count]
+
+
+def _write(link: Outlet, subscription: Subscription, page: SharedPage, hub: Hub) -> None:
     if subscription.is_plain:
         if page.events:
-            link.write(page.frames(subscription.topic))
+            data = page.frames(subscription.topic)
+            link.write(data)
             hub.counters.deliveries += len(page.events)
+            hub.counters.delivered_bytes += len(data)
         return
     own = [event for event in page.events if subscription.takes_replayed(event, hub.position)]
     if own:
-        link.write(Group(subscription.topic).frames(own))
+        data = Group(subscription.topic).frames(own)
+        link.write(data)
         hub.counters.deliveries += len(own)
+        hub.counters.delivered_bytes += len(data)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 from .. import wire
 from ..errors import Refused
 from ..log.base import Outcome, Submission
 from . import responses
+from .backlog import Backlog, left
 from .context import Context, logger
 from .handshake import REALTIME, VERSION, accept
 from .request import Head, Request, RequestReader
@@ -42,6 +45,11 @@ class Exchange:
         self.context = context
         self.request = request
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine."""
+        return self._connection.is_local
+
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""
         head = self.request.head
@@ -68,6 +76,7 @@ class Exchange:
 
     def refuse(self, error: Refused, headers: dict[str, str] | None = None) -> None:
         """Answer that it is refused."""
+        self.context.counters.refuse(error)
         head = self.request.head
         self._set(responses.refusal(error, close=not head.keep_alive, headers=headers, head_only=head.method == "HEAD"))
 
@@ -80,6 +89,7 @@ class Exchange:
         if outcome.seq is not None:
             answer.seq = outcome.seq
         if outcome.duplicate:
+            self.context.counters.duplicates += 1
             answer.duplicate = True
         self.ok(wire.encode(answer))
 
@@ -103,6 +113,14 @@ class Exchange:
             logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
 
+    def become(self, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
+        """Answer with whatever ``make`` writes, from now on and for as long as the connection lives.
+
+        Raises:
+            Refused: an earlier request is not answered yet.
+        """
+        self._connection.become(self, make)
+
     def _set(self, response: bytes) -> None:
         if self.response is None:
             self.response = response
@@ -114,6 +132,7 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     __slots__ = (
         "_active",
+        "_backlog",
         "_closing",
         "_context",
         "_ended",
@@ -125,12 +144,14 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_reader",
         "_since_s",
         "_transport",
+        "number",
     )
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
+        self._backlog: Backlog | None = None  # what is known of an answer that is not taken
         self._closing = False
         self._ended = False  # whether the client will send no more
         self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
@@ -144,10 +165,12 @@ class HttpConnection(asyncio.Protocol, Timed):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         context = self._context
+        context.counters.connections += 1
+        self.number = next(context.numbers)
         if context.is_full or context.draining:
             why = "stopping" if context.draining else f"serving {context.max_connections} connections, its limit"
             self._closing = True
-            self._write(responses.refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1), close=True))
+            self._write(self._refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1)))
             self._transport.close()
         else:
             context.wheel.add(self, context.config.request_timeout_s)
@@ -179,10 +202,13 @@ class HttpConnection(asyncio.Protocol, Timed):
     def tick(self, now_s: float) -> float | None:
         """Close a connection that is too slow, or idle for too long."""
         config = self._context.config
-        if self._transport.is_closing():
-            return None
         if self not in self._context.http:
             return None  # it is a WebSocket now
+        if self._transport.get_write_buffer_size():
+            return self._tick_unsent(now_s)
+        self._backlog = None
+        if self._transport.is_closing():
+            return None
         if self._closing and not self._exchanges:
             self._transport.close()
             return None
@@ -198,9 +224,26 @@ class HttpConnection(asyncio.Protocol, Timed):
             return min(limit_s - waited_s, config.request_timeout_s)
         if self._partial and not self._reader.is_idle:
             late = Refused("timeout", f"the request was not complete after {config.request_timeout_s:g} s")
-            self._write(responses.refusal(late, close=True))
+            self._write(self._refusal(late))
         self._transport.close()
-        return None
+        return _LINGER_S  # until it is taken
+
+    def _tick_unsent(self, now_s: float) -> float | None:
+        """An answer is not taken: close() would keep it for ever, so a peer that takes nothing at all is cut off."""
+        stall_timeout_s = self._context.config.stall_timeout_s
+        if self._backlog is None:
+            self._backlog = Backlog(left(self._transport), now_s)
+        self._backlog.look(left(self._transport), now_s)
+        if now_s - self._backlog.since_s >= stall_timeout_s:
+            self._context.counters.stalled += 1
+            self._transport.abort()
+            return None
+        return min(5.0, stall_timeout_s / 4)
+
+    def _refusal(self, error: Refused, headers: dict[str, str] | None = None) -> bytes:
+        """The last answer on this connection."""
+        self._context.counters.refuse(error)
+        return responses.refusal(error, close=True, headers=headers)
 
     def close_idle(self) -> None:
         """For a graceful stop: close now if nothing is being answered, else after the answer."""
@@ -300,8 +343,28 @@ class HttpConnection(asyncio.Protocol, Timed):
     def _fail(self, error: Refused) -> None:
         """Answer what cannot be read as a request, in its turn; nothing after it can be trusted."""
         self._closing = True
-        self._last_words = responses.refusal(error, close=True)
+        self._last_words = self._refusal(error)
         self.flush()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine."""
+        peer = self._transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return True  # a Unix socket
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback
+        return False
+
+    def become(self, exchange: Exchange, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
+        """Hand the connection over to another protocol, which answers the one request that is left."""
+        if self._exchanges[0] is not exchange:
+            raise Refused("bad_request", "a request for a stream may not be pipelined")
+        self._exchanges.clear()
+        self._closing = True
+        self._context.http.discard(self)
+        if not self._transport.is_closing():
+            self._transport.set_protocol(make(self._transport, self.number))
 
     def _upgrade(self, request: Request) -> None:
         if self._exchanges:
@@ -311,14 +374,14 @@ class HttpConnection(asyncio.Protocol, Timed):
             handshake = accept(self._context, request.head)
         except Refused as error:
             self._closing = True
-            self._last_words = responses.refusal(error, close=True, headers=_hints(request.head, error))
+            self._last_words = self._refusal(error, _hints(request.head, error))
             self.flush()
             return
         self._write(handshake.response)
         context, transport, rest = self._context, self._transport, self._reader.buffered
         self._closing = True
         context.http.discard(self)
-        link = Link(context, handshake.session, transport)
+        link = Link(context, handshake.session, transport, self.number)
         transport.set_protocol(link)
         if rest:
             link.data_received(rest)

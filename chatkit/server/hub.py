@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..model import Event, Topic
+from ..model import Event, Form, Topic
 from ..wire import encode_event
+from .formats import FORMATS
 from .frames import text_frame
 from .subscription import State, Subscription
 
 if TYPE_CHECKING:
-    from .websocket import Link
+    from .outlet import Outlet
 
 #: How much of the end of the log stays in memory, for cursors to join the live set without missing a step.
 _RECENT_EVENTS: Final = 4096
@@ -22,9 +23,12 @@ _RECENT_BYTES: Final = 4 * 1024 * 1024
 
 
 class Counters(msgspec.Struct):
-    """What the hub has done since it started."""
+    """What the hub has done since it started; its bytes are of live deliveries, replays included."""
 
+    persisted: int = 0
+    ephemeral: int = 0
     deliveries: int = 0
+    delivered_bytes: int = 0
     lagging: int = 0
     caught_up: int = 0
     ephemeral_skipped: int = 0
@@ -51,6 +55,14 @@ class Group:
     def frames(self, events: Iterable[Event]) -> bytes:
         """The events as this topic's clients see them."""
         name, through_pattern = self.topic.name, not self.topic.pattern.is_channel
+        if self.topic.form is not Form.WEBSOCKET:
+            write = FORMATS[self.topic.form]
+            return b"".join(
+                [
+                    write(encode_event(event, name, event.channel if through_pattern else None), event.seq)
+                    for event in events
+                ]
+            )
         return b"".join(
             [text_frame(encode_event(event, name, event.channel if through_pattern else None)) for event in events]
         )
@@ -120,7 +132,7 @@ class Hub:
         self.counters = Counters()
         self._channels: dict[str, dict[Topic, Group]] = {}
         self._patterns: dict[Topic, Group] = {}
-        self._over_limit: list[Link] = []
+        self._over_limit: list[Outlet] = []
 
     def deliver(self, events: list[Event]) -> None:
         """Hand one batch out; the listener of the log."""
@@ -137,6 +149,8 @@ class Hub:
             if own:
                 self._deliver_group(group, own)
         persisted = [event for event in events if event.seq is not None]
+        self.counters.persisted += len(persisted)
+        self.counters.ephemeral += len(events) - len(persisted)
         if persisted:
             self.position = persisted[-1].seq or self.position
             self.recent.extend(persisted, self.position)
@@ -151,15 +165,18 @@ class Hub:
             for write in group.live.values():
                 write(data)
             self.counters.deliveries += len(group.live) * len(events)
+            self.counters.delivered_bytes += len(group.live) * len(data)
         for subscription in group.picky:
             own = [event for event in events if subscription.takes_live(event)]
             if own:
-                subscription.link.write(group.frames(own))
+                data = group.frames(own)
+                subscription.link.write(data)
                 self.counters.deliveries += len(own)
+                self.counters.delivered_bytes += len(data)
         if group.behind:
             self.counters.ephemeral_skipped += group.behind * sum(event.seq is None for event in events)
 
-    def over_limit(self, link: Link) -> None:
+    def over_limit(self, link: Outlet) -> None:
         """Note that a connection's queue is over its limit; acted upon when the batch is out."""
         self._over_limit.append(link)
 
@@ -217,6 +234,11 @@ class Hub:
         if topic.pattern.is_channel:
             return self._channels.get(topic.pattern.text, {}).get(topic)
         return self._patterns.get(topic)
+
+    def sizes(self) -> tuple[int, int]:
+        """How many subscriptions are live, and how many are not."""
+        groups = [*(group for groups in self._channels.values() for group in groups.values()), *self._patterns.values()]
+        return sum(len(group.live) + len(group.picky) for group in groups), sum(group.behind for group in groups)
 
     def subscribers(self) -> dict[str, int]:
         """Channel -> subscriptions to it by name."""

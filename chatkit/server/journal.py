@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
 from ..errors import LogFailed, Refused
 from ..log.base import Log, Outcome, Submission
+from .counters import Commits
+
+logger = logging.getLogger("chatkit.server")
+
+_UNTOLD: Final = "telling a sender what became of its event failed"
 
 #: Events of one transaction at most, so that a flood does not make one commit, and one write to each subscriber, last
 #: for a noticeable time.
 _MAX_BATCH: Final = 4096
+
+#: What a submission weighs beside its data.
+_SUBMISSION_BYTES: Final = 512
 
 #: Called once, on the loop, with what was submitted and its outcome, after the event was fed to its subscribers.
 Done = Callable[[Submission, Outcome], None]
@@ -37,6 +47,7 @@ class Journal:
         self._arrived = asyncio.Event()
         self._open = True
         self.failure: LogFailed | None = None
+        self.commits = Commits()
 
     @property
     def accepts(self) -> bool:
@@ -59,7 +70,7 @@ class Journal:
         if not queue:
             self._arrived.set()
         queue.append((submission, done))
-        self._queued_bytes += len(submission.event.data)
+        self._queued_bytes += len(submission.event.data) + _SUBMISSION_BYTES
 
     async def run(self) -> None:
         """Commit batches until :meth:`drain`.
@@ -68,25 +79,62 @@ class Journal:
             LogFailed: the log cannot be written any more; everything that waited has been refused.
         """
         while True:
+            if self.failure is not None:
+                waiting, self._queue = self._queue, []
+                for submission, done in waiting:
+                    self._tell(done, submission, self._refusal())
+                raise self.failure
             if not self._queue:
                 if not self._open:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
             batch, self._queue = self._queue[:_MAX_BATCH], self._queue[_MAX_BATCH:]
-            self._queued_bytes -= sum([len(submission.event.data) for submission, _ in batch])
+            self._queued_bytes -= sum([len(submission.event.data) + _SUBMISSION_BYTES for submission, _ in batch])
             if not batch:
                 continue
+            started_s = time.perf_counter()
             try:
                 outcomes = await self._log.append([submission for submission, _ in batch])
-            except LogFailed as error:
-                self.failure, self._open = error, False
+            except Exception as error:  # LogFailed, or a fault of ours after the commit: the outcome is unknown
+                self._stop(
+                    error if isinstance(error, LogFailed) else LogFailed(f"handing out a batch failed: {error!r}")
+                )
                 waiting, self._queue = batch + self._queue, []
                 for submission, done in waiting:
-                    done(submission, self._refusal())
+                    self._tell(done, submission, self._refusal())
                 raise
+            self.commits.add(len(batch), time.perf_counter() - started_s)
             for (submission, done), outcome in zip(batch, outcomes, strict=True):
-                done(submission, outcome)
+                try:
+                    done(submission, outcome)
+                except Exception:
+                    logger.exception(_UNTOLD)
+
+    def fail(self, error: LogFailed) -> None:
+        """The log has failed between two batches: take no more, and end :meth:`run`."""
+        self._stop(error)
+        self._arrived.set()
+
+    def _stop(self, error: LogFailed) -> None:
+        self.failure, self._open = error, False
+
+    @staticmethod
+    def _tell(done: Done, submission: Submission, outcome: Outcome) -> None:
+        try:
+            done(submission, outcome)
+        except Exception:  # one sender's answer is no reason not to answer the others
+            logger.exception(_UNTOLD)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for their commit, those of the batch that is being committed left out."""
+        return len(self._queue)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What they weigh."""
+        return self._queued_bytes
 
     def drain(self) -> None:
         """Take no more; :meth:`run` returns when what was taken is committed. Idempotent."""

@@ -13,6 +13,7 @@ import httptools
 import msgspec
 
 from ..errors import Refused
+from ..model import MAX_SEQ
 
 _HEADS_KEPT: Final = 1024
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
@@ -57,6 +58,19 @@ class Head(msgspec.Struct, frozen=True):
             if len(values) > 1:
                 raise Refused("invalid_field", f"`{name}` is given {len(values)} times")
         return {name: values[0] for name, values in found.items()}
+
+
+def whole_number(text: str | None, field: str) -> int | None:
+    """A number in a query or a header field; ``None`` where there is none.
+
+    Raises:
+        Refused: ``invalid_field``.
+    """
+    if text is None or text == "":
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > MAX_SEQ:
+        raise Refused("invalid_field", f"`{field}` should be a whole number, not {text[:40]!r}")
+    return int(text)
 
 
 class Request(msgspec.Struct):

@@ -84,6 +84,14 @@ def response(
     )
 
 
+def stream_head(content_type: str) -> bytes:
+    """The head of a response that goes on until the connection closes."""
+    return (
+        b"HTTP/1.1 200 OK\r\n%bContent-Type: %b\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+        b"Connection: close\r\n\r\n" % (_clock.date(), content_type.encode())
+    )
+
+
 def refusal(
     error: Refused, *, close: bool = False, headers: Mapping[str, str] | None = None, head_only: bool = False
 ) -> bytes:

@@ -14,7 +14,10 @@ from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
 from .handshake import REALTIME, upgrade_required
 from .pages import page
+from .request import whole_number
+from .stream import stream
 from .submissions import Author, resolve_channel
+from .upkeep import prune_request
 
 if TYPE_CHECKING:
     from .http import Exchange
@@ -93,6 +96,11 @@ def _json_body(exchange: Exchange) -> bytes:
     if request.body and not request.head.is_json:
         raise Refused("unsupported_media_type", "the content type should be application/json")
     return request.body
+
+
+def prune(exchange: Exchange) -> None:
+    """Remove the oldest events."""
+    prune_request(exchange, wire.decode_with(wire.prune_body, _json_body(exchange), "body"))
 
 
 # ------------------------------------------------------------------------------------------------------ reads
@@ -194,7 +202,25 @@ def healthz(exchange: Exchange) -> None:
         raise Refused("unavailable", "the server is stopping", retry_after_s=1)
     if not journal.accepts:
         raise Refused("unavailable", "too much waits to be stored", retry_after_s=1)
+    if exchange.context.log.trouble is None:
+        exchange.ok(_OK)
+    else:
+        exchange.run(_probe(exchange))
+
+
+async def _probe(exchange: Exchange) -> None:
+    """Nobody may be sending any more, so whether the trouble is over has to be tried."""
+    trouble = await exchange.context.log.probe()
+    if trouble is not None:
+        raise Refused("unavailable", trouble, retry_after_s=5)
     exchange.ok(_OK)
+
+
+def metrics(exchange: Exchange) -> None:
+    """The server's counters."""
+    from .metrics import CONTENT_TYPE, render  # noqa: PLC0415 - a library that only this needs
+
+    exchange.answer(200, render(exchange.context), CONTENT_TYPE)
 
 
 def realtime(exchange: Exchange) -> None:
@@ -226,12 +252,7 @@ def _limit(given: dict[str, str]) -> int:
 
 
 def _number(given: dict[str, str], field: str) -> int | None:
-    text = given.get(field)
-    if text is None or text == "":
-        return None
-    if not (text.isascii() and text.isdigit()) or len(text) > 16 or int(text) > MAX_SEQ:
-        raise Refused("invalid_field", f"`{field}` should be a whole number, not {text[:40]!r}")
-    return int(text)
+    return whole_number(given.get(field), field)
 
 
 ROUTES: Final[dict[str, dict[str, Handler]]] = {
@@ -244,6 +265,9 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/v1/public/realtime/history": {"GET": history},
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
+    "/api/stream": {"GET": stream},
+    "/api/admin/prune": {"POST": prune},
+    "/metrics": {"GET": metrics},
     "/healthz": {"GET": healthz},
     REALTIME: {"GET": realtime},
     **{path: {"GET": page} for path in assets()},

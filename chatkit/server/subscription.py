@@ -9,7 +9,7 @@ from .. import wire
 from ..model import Event, Topic
 
 if TYPE_CHECKING:
-    from .websocket import Link
+    from .outlet import Outlet
 
 
 class State(Enum):
@@ -38,7 +38,7 @@ class Subscription:
 
     __slots__ = ("filter", "link", "position", "rank", "rivals", "start", "state", "topic")
 
-    def __init__(self, link: Link, topic: Topic, conditions: dict[str, Any] | None, rank: int) -> None:
+    def __init__(self, link: Outlet, topic: Topic, conditions: dict[str, Any] | None, rank: int) -> None:
         self.link = link
         self.topic = topic
         self.filter = conditions or None

@@ -210,6 +210,23 @@ def test_what_cannot_be_is_said_at_once(shared_server: Server) -> None:
         chatkit.connect(user="\n")
 
 
+def test_leaving_the_client_ends_its_streams(shared_server: Server) -> None:
+    async def main() -> None:
+        async with chatkit.connect(shared_server.url, user="ann") as chat:
+            await chat.send("ending", "one")
+            async for event in chat.tail("ending", last=1):
+                assert event.text == "one"
+                break  # the generator is still there, and its connection
+            waiting = asyncio.ensure_future(anext(chat.tail("ending")))
+            await asyncio.to_thread(subscribed, shared_server, 1, "chat/ending")
+        with pytest.raises(chatkit.ChatkitError, match="closed"):
+            await waiting
+        with pytest.raises(chatkit.ChatkitError, match="closed"):
+            await anext(chat.tail("ending"))
+
+    run(main())
+
+
 def test_nobody_there(unused_url: str) -> None:
     async def main() -> None:
         async with chatkit.connect(unused_url, user="ann") as chat:

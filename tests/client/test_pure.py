@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import uuid
 
 import pytest
 from hypothesis import given
@@ -148,3 +150,17 @@ def test_closes_that_are_final(code: int) -> None:
     error = verdict(code, "why")
     assert isinstance(error, Refused)
     assert (error.status == 401) == (code == 4501)
+
+
+@given(st.integers(0, 2**63), st.integers(0, 2**64 - 1))
+def test_ids_are_uuids_of_version_7(now_ns: int, random_bits: int) -> None:
+    one = uuid.UUID(sending.uuid7(now_ns, random_bits))
+    assert (one.version, one.variant) == (7, uuid.RFC_4122)
+    assert one.int >> 80 == now_ns // 10**6
+
+
+def test_ids_made_one_after_the_other_are_in_order() -> None:
+    start = time.time_ns()
+    ids = [sending.uuid7(start + step * 1000, 2**64 - 1 - step) for step in range(3000)]
+    assert ids == sorted(set(ids))
+    assert uuid.UUID(sending.new_id()).version == 7

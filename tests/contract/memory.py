@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 
 from chatkit.errors import Refused
-from chatkit.log.base import Appended, ChannelStats, Listener, Log, Outcome, Page, Query, Submission
+from chatkit.log.base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Pruned, Query, Submission
+from chatkit.log.maintenance.pruning import Plan
 from chatkit.log.rows import same_content
-from chatkit.model import Event
+from chatkit.model import Event, Pattern
 
 
 class MemoryLog(Log):
@@ -17,18 +18,19 @@ class MemoryLog(Log):
 
     def __init__(self, kept: MemoryLog | None = None) -> None:
         self.epoch = kept.epoch if kept else f"memory-{id(self):x}"
-        self.floor = 0
+        self.floor = kept.floor if kept else 0
         self._events: list[Event] = kept._events if kept else []
-        self.head = len(self._events)
+        self._last: int = kept._last if kept else 0
+        self.head = self._last
         self._listener: Listener = lambda events: None
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: Listener, failed: Failed | None = None) -> None:
         self._listener = listener
 
     async def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         outcomes = [self._accept(submission) for submission in batch]
         await asyncio.sleep(0)
-        self.head = len(self._events)
+        self.head = self._last
         accepted = [
             submission.event
             for submission, outcome in zip(batch, outcomes, strict=True)
@@ -47,7 +49,8 @@ class MemoryLog(Log):
                 if same_content(known, submission):
                     return Appended(known.seq, duplicate=True)
                 return Refused("id_conflict", f"the id {event.id!r} exists")
-        event.seq = len(self._events) + 1
+        self._last += 1
+        event.seq = self._last
         self._events.append(copy(event))
         return Appended(event.seq)
 
@@ -56,13 +59,33 @@ class MemoryLog(Log):
             return Page([], query.after, more=False)
         head = self.head
         await asyncio.sleep(0)
-        found = [event for event in self._events[:head] if _matches(event, query)]
+        found = [event for event in self._events if (event.seq or 0) <= head and _matches(event, query)]
         more = len(found) >= query.limit
         if query.newest:
             return Page(found[-query.limit :], max(query.after, min(query.upto, head)), more)
         page = found[: query.limit]
         reached = page[-1].seq if more else max(query.after, min(query.upto, head))
         return Page(page, reached or 0, more)
+
+    async def start_of_last(self, pattern: Pattern, count: int) -> int:
+        head = self.head
+        told = [event for event in self._events if (event.seq or 0) <= head]
+        found = [event.seq or 0 for event in told if pattern.matches(event.channel)][-count:]
+        return found[0] - 1 if found else head
+
+    async def prune(
+        self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
+    ) -> Pruned:
+        assert plan.before_ms is None, "it keeps no times"
+        removed = 0
+        while plan.keep is not None and len(self._events) > plan.keep and removed != limit:
+            self.floor = self._events[0].seq or 0
+            await asyncio.sleep(0)
+            del self._events[0]
+            removed += 1
+            if progress:
+                progress(removed)
+        return Pruned(removed, done=plan.keep is None or len(self._events) <= plan.keep)
 
     async def channels(self) -> list[ChannelStats]:
         newest = {event.channel: event for event in self._events}

@@ -130,7 +130,9 @@ class FailingLog(SqliteLog):
         return await super().append(batch)
 
 
-def test_a_failed_log_refuses_what_waits_and_ends_the_server(make_server: Callable[..., Server]) -> None:
+def test_a_failed_log_refuses_what_waits_and_ends_the_server(
+    make_server: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
     FailingLog.failing = False
     with mock.patch("chatkit.server.app.SqliteLog", FailingLog):
         server = make_server()
@@ -142,3 +144,5 @@ def test_a_failed_log_refuses_what_waits_and_ends_the_server(make_server: Callab
         assert peer.close_code() == 1012
     server.wait()
     assert isinstance(server.error, LogFailed)
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]  # one line that says why
+    caplog.clear()

@@ -87,7 +87,7 @@ class Stage:
         for _ in range(links):
             transport = Transport()
             session = Session(Author("ada", frozenset()), 100)
-            transport.link = Link(self.context, session, cast("asyncio.Transport", transport))
+            transport.link = Link(self.context, session, cast("asyncio.Transport", transport), 1)
             self.transports.append(transport)
 
     def send(self, channel: str, *, persist: bool = True, data: bytes = b"{}") -> None:

@@ -27,19 +27,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"errors", "client"},
 }
 
-#: Two commands run the server; every other one talks to it.
-MAY_ALSO: dict[str, set[str]] = {"cli/serve.py": {"server", "log"}, "cli/setup.py": {"server", "log"}}
+#: Two commands run the server, and four look after its file; every other one talks to it.
+MAY_ALSO: dict[str, set[str]] = {
+    "cli/serve.py": {"server", "log"},
+    "cli/setup.py": {"server", "log"},
+    "cli/backup.py": {"log"},
+    "cli/restore.py": {"log"},
+    "cli/doctor.py": {"log"},
+    "cli/prune.py": {"log"},
+}
 
 #: Where each library is imported: one module, or one on either side of the wire. Everything that has values on the
 #: wire speaks msgspec.
 LIBRARIES: dict[str, set[str]] = {
-    "aiosqlite": {"log/sqlite.py"},
+    "aiosqlite": {"log/reader.py"},
     "httptools": {"server/request.py", "client/http1.py"},
     "platformdirs": {"client/places.py", "log/setup.py"},
-    "rich": {"cli/render.py", "cli/serve.py"},
-    "sqlite3": {"client/spool.py", "log/schema.py", "log/setup.py", "log/sqlite.py", "log/writer.py"},
+    "prometheus_client": {"server/metrics.py"},
+    "rich": {"cli/doctor.py", "cli/progress.py", "cli/render.py", "cli/serve.py", "cli/top.py"},
+    "sqlite3": {
+        "client/spool.py",
+        "log/checkpoint.py",
+        "log/maintenance/copying.py",
+        "log/maintenance/doctor.py",
+        "log/maintenance/pruning.py",
+        "log/opening.py",
+        "log/reader.py",
+        "log/room.py",
+        "log/schema.py",
+        "log/setup.py",
+        "log/sqlite.py",
+        "log/writer.py",
+    },
     "typer": {"cli/app.py"},
-    "uuid_utils": {"log/schema.py", "server/context.py", "client/sending.py"},
+    "uuid_utils": {"log/schema.py", "server/context.py"},
     "uvloop": {"server/app.py"},
     "websockets": {"server/frames.py", "server/handshake.py", "client/link.py"},
 }

@@ -1,0 +1,1 @@
+"""What keeps a database healthy: backup, restore, pruning and a check-up."""
