@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import Server, chatkit
+from chatkit.client import oneshot
+from chatkit.client.endpoint import parse_url
+from chatkit.client.oneshot import Line
+from chatkit.client.sending import message
+from chatkit.client.spool import Spool, Spooled
+from tests.support import DEADLINE_S, Server, chatkit
 
 
 class Station:
@@ -32,9 +37,12 @@ class Station:
         """One command to its end."""
         return chatkit(*arguments, url=url, text=text, env=self.env | env)
 
-    def waiting(self, url: str) -> list[dict[str, Any]]:
-        """What is in the spool for a server."""
-        return [json.loads(line) for line in self.run("flush", "--list", "--json", url=url).stdout.splitlines()]
+    def waiting(self, url: str | None) -> list[Spooled]:
+        """What is in the spool, for a server or for all."""
+        if not self.spool.exists():
+            return []
+        with Spool(str(self.spool)) as spool:
+            return spool.all(url)
 
 
 @pytest.fixture
@@ -56,5 +64,13 @@ def away(tmp_path: Path) -> Iterator[Server]:
 
 def texts(server: Server, room: str = "general") -> list[str]:
     """Every message of a room, in the order of the log."""
-    lines = chatkit("tail", room, "--after", "0", "--no-follow", "--json", url=server.url).stdout.splitlines()
-    return [json.loads(line)["data"]["text"] for line in lines]
+    with urllib.request.urlopen(f"{server.url}/api/messages?channel=chat/{room}&limit=1000") as answer:  # noqa: S310 - our own
+        return [message["data"]["text"] for message in json.load(answer)["messages"]]
+
+
+def send(server: Server, *texts: str, room: str = "general") -> None:
+    """Send messages, from this process."""
+    endpoint = parse_url(server.url)
+    with Line(endpoint) as line:
+        for text in texts:
+            oneshot.send(endpoint, message(room, text, user="tester"), token=None, timeout_s=DEADLINE_S, line=line)

@@ -16,6 +16,8 @@ from chatkit.errors import ExitCode
 from tests.faults.strace import need_strace
 from tests.support import CHATKIT, DEADLINE_S, Server, chatkit, environment, running, subscribed
 
+from .conftest import send as send_texts
+
 
 @pytest.fixture
 def cursor(tmp_path: Path) -> Path:
@@ -34,8 +36,7 @@ def room(shared_server: Server) -> str:
 
 
 def send(server: Server, room: str, first: int, last: int) -> None:
-    text = "".join(f"{number}\n" for number in range(first, last + 1))
-    assert chatkit("send", room, "--lines", url=server.url, text=text).returncode == 0
+    send_texts(server, *map(str, range(first, last + 1)), room=room)
 
 
 def numbers(output: str) -> list[int]:

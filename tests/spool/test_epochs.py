@@ -11,10 +11,7 @@ import pytest
 
 from tests.support import Server, chatkit, running
 
-
-def send(server: Server, *texts: str, room: str = "general") -> None:
-    text = "".join(f"{text}\n" for text in texts)
-    assert chatkit("send", room, "--lines", url=server.url, text=text).returncode == 0
+from .conftest import send
 
 
 def texts(lines: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ def test_a_message_waits_until_the_server_is_there(station: Station, away: Serve
     assert "spooled (1 waiting, `chatkit flush` delivers): cannot reach" in done.stderr
     done = station.run("send", "general", "two", "--spool", "--json", "--id", "second", url=away.url)
     assert json.loads(done.stdout) == {"ok": False, "spooled": True, "channel": "chat/general", "id": "second"}
-    assert [item["text"] for item in station.waiting(away.url)] == ["one", "two"]
+    assert [item.text for item in station.waiting(away.url)] == ["one", "two"]
     assert (station.spool.stat().st_mode & 0o777) == 0o600
     away.restart()
     done = station.run("flush", url=away.url)
@@ -115,7 +115,7 @@ def test_lines_go_on_while_the_server_comes_and_goes(station: Station, away: Ser
 def test_lines_that_are_interrupted_say_what_waits(station: Station, away: Server) -> None:
     with running("send", "general", "--lines", "--spool", url=away.url, **station.env) as send:
         send.write("one\n")
-        while not station.spool.exists() or not station.waiting(away.url):
+        while not (station.spool.exists() and station.spool.stat().st_size and station.waiting(away.url)):
             pass
         send.signal(signal.SIGINT)
         assert send.wait() == ExitCode.INTERRUPTED
@@ -136,7 +136,7 @@ def test_an_unknown_outcome_is_spooled_with_the_same_id(station: Station, answer
         (waiting,) = station.waiting(server.url)
         answers.clear()
         assert station.run("flush", url=server.url).returncode == 0
-        assert {body["id"] for body in server.bodies} == {waiting["id"]}
+        assert {body["id"] for body in server.bodies} == {waiting.id}
         first, *rest = server.bodies
         assert rest
         assert all(body == first for body in rest)
@@ -183,7 +183,12 @@ def test_what_is_refused_for_good_is_set_aside_and_the_others_go(station: Statio
         listed = station.run("flush", "--list", url=url).stdout
         assert "0 waiting, 1 refused" in listed
         assert "refused (id_conflict): because" in listed
-        assert station.waiting(url)[0]["refused"] == "id_conflict"
+        assert station.waiting(url)[0].code == "id_conflict"
+        (line,) = station.run("flush", "--list", "--json", url=url).stdout.splitlines()
+        assert json.loads(line) == {
+            "url": url, "id": "bad", "channel": "chat/general", "userId": "tester", "text": "bad",
+            "refused": "id_conflict", "why": "because",
+        }  # fmt: skip
         assert station.run("send", "general", "three", "--spool", url=url).returncode == 0
         assert station.run("flush", "--drop", "nope", url=url).returncode == ExitCode.REFUSED
         if_retried = station.run("flush", "--retry", url=url)
@@ -233,7 +238,7 @@ def test_flush_of_one_server_leaves_the_others(station: Station, away: Server, u
         f"delivered 1 message to {away.url}",
         f"1 message for another server: `chatkit flush --url {unused_url}`",
     ]
-    assert [item["url"] for item in station.waiting("")] == [unused_url]
+    assert [item.url for item in station.waiting(None)] == [unused_url]
 
 
 def test_a_plain_send_is_done_whatever_becomes_of_the_spool(station: Station, unused_url: str) -> None:

@@ -48,7 +48,7 @@ def test_a_tail_says_what_is_refused_once(station: Station, server: Server, unus
         assert [json.loads(line)["data"]["text"] for line in tail.lines(2)] == ["first", "next"]
         assert "spooled message x to chat/general was refused and is set aside" in tail.error_line()
         assert tail.error_line() == "chatkit: delivered 1 message from the spool"
-    assert [item["refused"] for item in station.waiting(url)] == ["id_conflict"]
+    assert [item.code for item in station.waiting(url)] == ["id_conflict"]
 
 
 def test_a_tail_that_cannot_start_delivers_nothing(station: Station, unused_url: str) -> None:
