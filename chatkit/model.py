@@ -165,6 +165,18 @@ class Pattern(msgspec.Struct, frozen=True):
             pairs = zip(self.parts, parts, strict=True)
         return all(want in ("*", have) for want, have in pairs)
 
+    def covers(self, other: Pattern) -> bool:
+        """Whether every channel of ``other`` is in this set."""
+        if self.parts[-1] == "**":
+            if len(other.parts) < len(self.parts):  # a `**` there stands for one segment at least, as here
+                return False
+            pairs = zip(self.parts[:-1], other.parts, strict=False)
+        elif len(other.parts) != len(self.parts):
+            return False
+        else:
+            pairs = zip(self.parts, other.parts, strict=True)
+        return all(ours == theirs or (ours == "*" and theirs != "**") for ours, theirs in pairs)
+
     def may_overlap(self, other: Pattern) -> bool:
         """Whether some channel is in both sets; may say yes where there is none, never no where there is one."""
         if self.is_channel:

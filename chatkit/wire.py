@@ -56,6 +56,57 @@ class RpcBody(msgspec.Struct):
     args: list[msgspec.Raw] = []
 
 
+class TokenBody(msgspec.Struct):
+    """``POST /api/tokens``: patterns as in a subscription; without any, everything. ``expiresAt``: Unix milliseconds."""
+
+    name: str
+    send: list[str] = []
+    read: list[str] = []
+    admin: bool = False
+    expiresAt: int | None = None  # noqa: N815
+
+
+class RevokeBody(msgspec.Struct):
+    """``POST /api/tokens/revoke``."""
+
+    name: str
+
+
+class NewToken(msgspec.Struct, kw_only=True):
+    """The answer to ``POST /api/tokens``: the only time that the token is seen."""
+
+    ok: bool = True
+    token: str
+
+
+class TokenInfo(msgspec.Struct):
+    """One token in ``GET /api/tokens``; times are Unix milliseconds."""
+
+    name: str
+    send: list[str]
+    read: list[str]
+    admin: bool
+    createdAt: int  # noqa: N815
+    expiresAt: int | None  # noqa: N815
+
+
+class TokenList(msgspec.Struct):
+    """``GET /api/tokens``."""
+
+    tokens: list[TokenInfo]
+
+
+class Me(msgspec.Struct):
+    """``GET /api/me``: ``userId`` is null for whoever one says one is."""
+
+    userId: str | None  # noqa: N815
+    verified: bool
+    send: list[str]
+    read: list[str]
+    admin: bool
+    expiresAt: int | None  # noqa: N815
+
+
 class PruneBody(msgspec.Struct):
     """``POST /api/admin/prune``: keep so many events, or those stored at ``before`` (Unix milliseconds) or later."""
 
@@ -370,6 +421,11 @@ publish_body: Final = msgspec.json.Decoder(PublishBody)
 prune_body: Final = msgspec.json.Decoder(PruneBody)
 prune_answer: Final = msgspec.json.Decoder(PruneAnswer)
 rpc_body: Final = msgspec.json.Decoder(RpcBody)
+token_body: Final = msgspec.json.Decoder(TokenBody)
+revoke_body: Final = msgspec.json.Decoder(RevokeBody)
+new_token: Final = msgspec.json.Decoder(NewToken)
+token_list: Final = msgspec.json.Decoder(TokenList)
+me: Final = msgspec.json.Decoder(Me)
 rpc_string: Final = msgspec.json.Decoder(str)
 command: Final[msgspec.json.Decoder[AnyCommand]] = msgspec.json.Decoder(AnyCommand)
 server_frame: Final[msgspec.json.Decoder[AnyFrame]] = msgspec.json.Decoder(AnyFrame)

@@ -23,7 +23,7 @@ def commands() -> str:
     parts = []
     for command in COMMANDS:
         shown = subprocess.run(
-            [sys.executable, "-m", "chatkit.cli", command.name, "--help"],
+            [sys.executable, "-m", "chatkit.cli", *command.name.split(), "--help"],
             env=environment,
             capture_output=True,
             text=True,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ExitCode
-from .commands import COMMANDS, Command
+from .commands import COMMANDS, GROUPS, Command
 from .ending import MEANINGS, UsageError
 from .options import Argument, Option
 
@@ -28,14 +28,16 @@ def run(argv: list[str]) -> int:
     """Run the command line ``argv``; raises ChatkitError."""
     names = [command.name for command in COMMANDS]
     # Shell completion may ask about any command. Else only the one that runs needs its parameters.
-    chosen = None if "_CHATKIT_COMPLETE" in os.environ else argv[0] if argv and argv[0] in names else ""
+    typed = [" ".join(argv[:words]) for words in (2, 1) if len(argv) >= words]
+    chosen = None if "_CHATKIT_COMPLETE" in os.environ else next((name for name in typed if name in names), "")
+    is_bare = not argv or (len(argv) == 1 and argv[0] in GROUPS)
     try:
-        code = application(chosen)(argv or ["--help"], prog_name="chatkit", standalone_mode=False)
+        code = application(chosen)([*argv, "--help"] if is_bare else argv, prog_name="chatkit", standalone_mode=False)
     except typer.TyperException as error:  # the base of whatever Typer has to say about a command line
         raise UsageError(_sentence(error.format_message(), chosen)) from None
     except typer.Abort:
         return ExitCode.INTERRUPTED
-    if not argv:
+    if is_bare:
         return ExitCode.USAGE
     return code if isinstance(code, int) else ExitCode.DONE
 
@@ -56,8 +58,13 @@ def application(chosen: str | None = None) -> typer.Typer:
         context_settings=_SETTINGS,
     )
     app.callback()(_root)
+    groups = {name: typer.Typer(help=text, epilog=_EPILOG, context_settings=_SETTINGS) for name, text in GROUPS.items()}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
     for command in COMMANDS:
-        declare = app.command(command.name, help=command.help, epilog=_EPILOG, context_settings=_SETTINGS)
+        *group_name, name = command.name.split(" ")
+        home = groups[group_name[0]] if group_name else app
+        declare = home.command(name, help=command.help, epilog=_EPILOG, context_settings=_SETTINGS)
         declare(_function(command, chosen in (None, command.name)))
     return app
 

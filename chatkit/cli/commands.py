@@ -73,6 +73,35 @@ Examples:
 """
 
 
+_CREATE = """Make a token and print it, once.
+
+Its name is its user: whatever is sent with it is theirs, and nothing can be sent as somebody else. Without --send and
+--read it may send and read everything; with one of them only that. Works while the server runs, and before.
+
+Examples:
+
+  chatkit token create ada
+
+  chatkit token create ci --send builds --expires 30d
+
+  chatkit token create screen --read 'chat/*' > screen.token
+"""
+
+_LIST = """List the tokens, without the secrets, which are kept nowhere."""
+
+_REVOKE = """End a token at once, on every open connection too."""
+
+_LOGIN = """Keep a token for a server, so that `send` and `tail` need not be given it.
+
+It is asked for, or read from standard input; never given on the command line, where others could see it.
+
+Examples:
+
+  chatkit login --url https://chat.example.com
+
+  chatkit login < ada.token
+"""
+
 _BACKUP = """Copy the database to a new file, while a server runs or not.
 
 The copy is one file, checked, and whole up to the moment the command began.
@@ -114,11 +143,16 @@ On a pipe it prints the totals once.
 """
 
 
+#: Commands of two words: the first word, and what the family is for.
+GROUPS: Final = {"token": "Make, list and revoke tokens, on the machine of the server."}
+
+
 class Command:
     """One command.
 
     Attributes:
-        name: as it is typed; also the module of this package whose ``run`` does it.
+        name: as it is typed; also the module of this package whose ``run`` does it, or of two words the module and
+            its function, ``create_token``.
         help: what it does, with examples, in Markdown.
     """
 
@@ -136,7 +170,10 @@ class Command:
 
     def run(self, **given: Any) -> int:
         """Run it with one value for each parameter; returns the exit code."""
-        code: int = import_module(f"{__package__}.{self.name}").run(**given)
+        module, _, function = self.name.partition(" ")
+        code: int = getattr(import_module(f"{__package__}.{module}"), f"{function}_{module}" if function else "run")(
+            **given
+        )
         return code
 
 
@@ -146,6 +183,10 @@ COMMANDS: Final = (
     Command("send", _SEND, options.SEND),
     Command("tail", _TAIL, options.TAIL),
     Command("flush", _FLUSH, options.FLUSH),
+    Command("login", _LOGIN, options.LOGIN),
+    Command("token create", _CREATE, options.TOKEN_CREATE),
+    Command("token list", _LIST, options.TOKEN_LIST),
+    Command("token revoke", _REVOKE, options.TOKEN_REVOKE),
     Command("backup", _BACKUP, options.BACKUP),
     Command("restore", _RESTORE, options.RESTORE),
     Command("doctor", _DOCTOR, options.DOCTOR),

@@ -8,7 +8,7 @@ import os
 import sys
 
 from ..client.deliver import deliver, passes
-from ..client.endpoint import DEFAULT_URL, Endpoint, checked_token, parse_url
+from ..client.endpoint import DEFAULT_URL, Endpoint, find_token, parse_url
 from ..client.places import spool_path
 from ..client.sending import Receipt
 from ..client.spool import Spool, Spooled
@@ -20,6 +20,8 @@ from .spooled import messages, refused_later
 def run(
     *,
     url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
     list_only: bool,
     json_output: bool,
     retry: bool,
@@ -34,8 +36,7 @@ def run(
         raise UsageError("--drop stands alone: first drop, then look or deliver")
     if json_output and not list_only:
         raise UsageError("--json goes with --list")
-    endpoint = parse_url(url or DEFAULT_URL)
-    token = checked_token(os.environ.get("CHATKIT_TOKEN"))
+    endpoint = parse_url(url or DEFAULT_URL, ca_file)
     path = spool_path()
     if not os.path.exists(path):  # nothing was ever spooled: do not make a file to say so
         return _nothing(drop, endpoint, quiet or list_only)
@@ -46,7 +47,7 @@ def run(
             return _list(spool, endpoint.url if url else None, json_output)
         if retry:
             spool.put_back(endpoint.url)
-        return _Flush(spool, endpoint, quiet).run(token, timeout_s)
+        return _Flush(spool, endpoint, quiet).run(find_token(endpoint, token_file), timeout_s)
 
 
 class _Flush:

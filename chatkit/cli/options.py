@@ -57,9 +57,29 @@ _URL: Final = Option(
     ("--url",),
     str,
     None,
-    "The server; by default http://127.0.0.1:8787.",
+    "The server: http://host:port, https://host:port or unix:PATH; by default http://127.0.0.1:8787.",
     metavar="URL",
     env="CHATKIT_URL",
+)
+
+_TOKEN_FILE: Final = Option(
+    "token_file",
+    ("--token-file",),
+    str,
+    None,
+    "A file with the token; by default CHATKIT_TOKEN, else what `chatkit login` was given.",
+    metavar="PATH",
+    env="CHATKIT_TOKEN_FILE",
+)
+
+_CA_FILE: Final = Option(
+    "ca_file",
+    ("--ca-file",),
+    str,
+    None,
+    "Certificates to trust (PEM) instead of the system's, for https.",
+    metavar="PATH",
+    env="CHATKIT_CA_FILE",
 )
 
 SEND: Final[tuple[Argument | Option, ...]] = (
@@ -80,6 +100,8 @@ SEND: Final[tuple[Argument | Option, ...]] = (
         metavar="ID",
     ),
     _URL,
+    _TOKEN_FILE,
+    _CA_FILE,
     Option(
         "spool",
         ("--spool",),
@@ -122,6 +144,8 @@ TAIL: Final[tuple[Argument | Option, ...]] = (
     ),
     Option("count", ("--count",), int, None, "Exit after N events.", metavar="N"),
     _URL,
+    _TOKEN_FILE,
+    _CA_FILE,
 )
 
 _DB: Final = Option(
@@ -135,6 +159,39 @@ _DB: Final = Option(
 )
 
 SETUP: Final[tuple[Argument | Option, ...]] = (_DB,)
+
+TOKEN_CREATE: Final[tuple[Argument | Option, ...]] = (
+    Argument("name", "NAME", "Whose it is: the user of all that is sent with it."),
+    Option(
+        "send",
+        ("--send",),
+        list[str],
+        None,
+        "Channels it may send to: a room, a channel or a pattern ('chat/*', '**'); repeatable.",
+        metavar="PATTERN",
+    ),
+    Option("read", ("--read",), list[str], None, "Channels it may read, likewise; repeatable.", metavar="PATTERN"),
+    Option("admin", ("--admin",), bool, False, "It may also see the metrics and hand out tokens."),
+    Option("expires", ("--expires",), str, None, "When it ends: 30d, 12h, 45m, 90s.", metavar="TIME"),
+    Option("json_output", ("--json",), bool, False, "Print one JSON object."),
+    _DB,
+)
+
+TOKEN_LIST: Final[tuple[Argument | Option, ...]] = (
+    Option("json_output", ("--json",), bool, False, "Print one JSON object a line."),
+    _DB,
+)
+
+TOKEN_REVOKE: Final[tuple[Argument | Option, ...]] = (
+    Argument("name", "NAME", "Whose token ends, on every open connection too."),
+    _DB,
+)
+
+LOGIN: Final[tuple[Argument | Option, ...]] = (
+    _URL,
+    _CA_FILE,
+    Option("forget", ("--forget",), bool, False, "Forget the token of this server instead."),
+)
 
 _FORCE: Final = Option("force", ("--force",), bool, False, "Replace what is there.")
 _QUIET: Final = Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success.")
@@ -174,6 +231,8 @@ TOP: Final[tuple[Argument | Option, ...]] = (
 
 FLUSH: Final[tuple[Argument | Option, ...]] = (
     _URL,
+    _TOKEN_FILE,
+    _CA_FILE,
     Option(
         "list_only",
         ("--list",),

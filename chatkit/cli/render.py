@@ -118,7 +118,7 @@ class Renderer:
         if text is not None:
             return escape(text)
         data = escape(event.raw.decode("utf-8", "replace"))
-        return f"{self._paint(escape(event.event), '3')} {data}"
+        return f"{escape(event.event)} {data}"  # without a style: the lines are broken after this, and so would its code be
 
     def _name(self, user: str) -> str:
         return self._paint(user, f"1;38;5;{colour_of(user)}")

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from ..client.endpoint import DEFAULT_URL, Endpoint, checked_token, default_user, parse_url
+from ..client.endpoint import DEFAULT_URL, Endpoint, find_token, parse_url, speaker
 from ..client.oneshot import send
 from ..client.places import spool_path
 from ..client.sending import Receipt, channel_of, message
@@ -27,6 +27,8 @@ def run(
     user: str | None,
     event_id: str | None,
     url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
     json_output: bool,
     quiet: bool,
     timeout_s: float,
@@ -35,9 +37,9 @@ def run(
     """Send, and return the exit code; raises ChatkitError."""
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
         raise UsageError("--timeout should be more than 0 seconds")
-    endpoint = parse_url(url or DEFAULT_URL)
-    token = checked_token(os.environ.get("CHATKIT_TOKEN"))
-    sender = user or default_user()
+    endpoint = parse_url(url or DEFAULT_URL, ca_file)
+    token = find_token(endpoint, token_file)
+    sender = speaker(endpoint, user, token)
     channel = channel_of(where)
     if lines:
         if words:

@@ -21,7 +21,14 @@ _UNANSWERED = 1000
 
 
 def run(
-    endpoint: Endpoint, channel: str, *, user: str, token: str | None, timeout_s: float, json_output: bool, quiet: bool
+    endpoint: Endpoint,
+    channel: str,
+    *,
+    user: str | None,
+    token: str | None,
+    timeout_s: float,
+    json_output: bool,
+    quiet: bool,
 ) -> int:
     """Send all lines and return the exit code: the first refused or wrong line's, when the others were sent."""
     hint("each line is sent; end with Ctrl-D")

@@ -32,8 +32,8 @@ def _option(field: dataclasses.Field[Any], kind: Any) -> Option:
     default: Any = field.default
     if kind == tuple[str, ...]:
         kind, default = list[str], list(default)
-    if kind == Path | None:
-        kind = Path
+    if typing.get_args(kind)[1:] == (type(None),):
+        kind = typing.get_args(kind)[0]
     return Option(
         field.name,
         (declared["flag"],),
@@ -67,7 +67,8 @@ def run(ready_file: str | None, **given: Any) -> int:
 
 def _checked(name: str, value: Any) -> Any:
     """A value that the server can work with."""
-    flag = next(field.metadata["flag"] for field in dataclasses.fields(Config) if field.name == name)
+    declared = next(field.metadata for field in dataclasses.fields(Config) if field.name == name)
+    flag, least = declared["flag"], declared["least"]
     if isinstance(value, list):
         return tuple(part for item in value for part in item.split(",") if part)
     if name == "retention" and value is not None:
@@ -81,8 +82,8 @@ def _checked(name: str, value: Any) -> Any:
     elif isinstance(value, float):
         if not (value > 0 and math.isfinite(value)):
             raise UsageError(f"{flag} should be more than 0 seconds")
-    elif isinstance(value, int) and not isinstance(value, bool) and value < 1:
-        raise UsageError(f"{flag} should be 1 or more")
+    elif isinstance(value, int) and not isinstance(value, bool) and value < least:
+        raise UsageError(f"{flag} should be {least} or more")
     return value
 
 

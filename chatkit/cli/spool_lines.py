@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    endpoint: Endpoint, channel: str, *, user: str, token: str | None, timeout_s: float, json_output: bool, quiet: bool
+    endpoint: Endpoint,
+    channel: str,
+    *,
+    user: str | None,
+    token: str | None,
+    timeout_s: float,
+    json_output: bool,
+    quiet: bool,
 ) -> int:
     """Send all lines and return the exit code; raises ChatkitError."""
     hint("each line is sent; end with Ctrl-D")
@@ -60,7 +67,7 @@ class _Intake:
         own: place -> number and request of each line that is not delivered yet; hold :attr:`guard`.
     """
 
-    def __init__(self, path: str, url: str, channel: str, user: str) -> None:
+    def __init__(self, path: str, url: str, channel: str, user: str | None) -> None:
         self._path, self._url, self._channel, self._user = path, url, channel, user
         self.guard = threading.Lock()
         self.news = threading.Event()

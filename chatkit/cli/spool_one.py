@@ -26,7 +26,7 @@ def run(
     text: str,
     event_id: str | None,
     *,
-    user: str,
+    user: str | None,
     token: str | None,
     timeout_s: float,
     show: tuple[bool, bool],

@@ -37,6 +37,8 @@ def run(
     events: list[str] | None,
     count: int | None,
     url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
 ) -> int:
     """Print events until there are no more to print; raises ChatkitError."""
     for flag, value, least in (("--last", last, 0), ("--after", after, 0), ("--count", count, 1)):
@@ -49,7 +51,7 @@ def run(
     file = CursorFile(cursor) if cursor else None
     several = len(channels) > 1 or any("*" in channel for channel in channels)
     printer = _Printer(json_output, events or [], several)
-    chat = connect(url)
+    chat = connect(url, token_file=token_file, ca_file=ca_file)
     kept = file.read() if file else None
     courier = None if no_follow else Courier(chat.endpoint, chat.token)
 

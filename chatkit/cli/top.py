@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..client.admin import metrics
-from ..client.endpoint import DEFAULT_URL, Endpoint, checked_token, parse_url
+from ..client.endpoint import DEFAULT_URL, Endpoint, find_token, parse_url
 from ..errors import Unreachable
 from .ending import UsageError
 from .progress import size
@@ -31,7 +31,8 @@ def run(url: str | None, interval_s: float) -> int:
     """Show the server's metrics; raises ChatkitError."""
     if not 0.1 <= interval_s <= 3600:
         raise UsageError("--interval should be 0.1 to 3600 seconds")
-    endpoint, token = parse_url(url or DEFAULT_URL), checked_token(os.environ.get("CHATKIT_TOKEN"))
+    endpoint = parse_url(url or DEFAULT_URL, os.environ.get("CHATKIT_CA_FILE") or None)
+    token = find_token(endpoint)
     if sys.stdout.isatty():
         _live(endpoint, token, interval_s)
         return 0

@@ -14,7 +14,8 @@ from weakref import WeakSet
 from .. import wire
 from ..errors import ChatkitError
 from . import sending
-from .endpoint import DEFAULT_URL, Endpoint, checked_token, default_user, parse_url
+from .dial import tls_options
+from .endpoint import DEFAULT_URL, Endpoint, checked_token, find_token, parse_url, speaker
 from .events import Event, Notice, Presence
 from .follow import follow as follow_links
 from .here import Here
@@ -41,13 +42,14 @@ class Chat:
     which they are pipelined in the order of the calls; each :meth:`tail`, and presence, has a WebSocket of its own.
 
     Attributes:
-        user: who sends.
+        user: who sends; ``None`` for whoever the server knows us to be.
         url: the server.
     """
 
-    def __init__(self, endpoint: Endpoint, user: str, token: str | None, timeout_s: float) -> None:
-        self.user = sending.checked("user", user, 128)
+    def __init__(self, endpoint: Endpoint, user: str | None, token: str | None, timeout_s: float) -> None:
+        self.user = None if user is None else sending.checked("user", user, 128)
         self.url = endpoint.url
+        tls_options(endpoint)  # a file of authorities that cannot be used is known before anything is asked
         self._endpoint, self._token, self._timeout_s = endpoint, token, timeout_s
         self._closed = False
         self._links: WeakSet[Link] = WeakSet()
@@ -318,21 +320,33 @@ def topic_of(name: str) -> str:
 
 
 def connect(
-    url: str | None = None, *, user: str | None = None, token: str | None = None, timeout_s: float = 10.0
+    url: str | None = None,
+    *,
+    user: str | None = None,
+    token: str | None = None,
+    token_file: str | None = None,
+    ca_file: str | None = None,
+    timeout_s: float = 10.0,
 ) -> Chat:
     """A client for the server at ``url``, to be used with ``async with``.
 
     Args:
-        url: ``http://host:port``; by default ``CHATKIT_URL``, else the local server's usual address.
-        user: who sends; by default ``CHATKIT_USER``, else the login name.
-        token: a credential; by default ``CHATKIT_TOKEN``.
+        url: ``http://host:port``, ``https://host:port`` or ``unix:PATH``; by default ``CHATKIT_URL``, else the local
+            server's usual address.
+        user: who sends; by default ``CHATKIT_USER``, else whoever the token or the socket says, else the login name.
+        token: a credential; by default that in ``token_file``, else ``CHATKIT_TOKEN``, else what ``chatkit login`` was
+            given for the URL.
+        token_file: a file that holds one.
+        ca_file: certificates to trust (PEM) instead of the system's; by default ``CHATKIT_CA_FILE``.
         timeout_s: seconds each call may take unless it says otherwise.
 
     Raises:
         InvalidName: the URL, the user or the token cannot be.
     """
-    endpoint = parse_url(url or os.environ.get("CHATKIT_URL") or DEFAULT_URL)
-    return Chat(endpoint, user or default_user(), checked_token(token or os.environ.get("CHATKIT_TOKEN")), timeout_s)
+    ca_file = ca_file or os.environ.get("CHATKIT_CA_FILE") or None
+    endpoint = parse_url(url or os.environ.get("CHATKIT_URL") or DEFAULT_URL, ca_file)
+    token = checked_token(token) or find_token(endpoint, token_file)
+    return Chat(endpoint, speaker(endpoint, user, token), token, timeout_s)
 
 
 def _ignore(notice: Notice) -> None:

@@ -15,9 +15,9 @@ from .turn import Turn
 if TYPE_CHECKING:
     from .endpoint import Endpoint
 
-#: Refusals of the message itself, which no other attempt changes. Any other is about the server or the sender, meets
-#: every message the same, and leaves them waiting.
-FOR_GOOD: Final = frozenset({400, 409, 413, 422})
+#: Refusals of the message itself, which no other attempt changes; 403 is one, as rights go by channel. Any other is
+#: about the server, or a token that is none, meets every message the same, and leaves them waiting.
+FOR_GOOD: Final = frozenset({400, 403, 409, 413, 422})
 
 _PAGE: Final = 100
 #: Seconds in which delivered messages are taken out together: each time costs several syncs of the disk. What a crash

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Unreachable
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from .endpoint import Endpoint
 
@@ -30,6 +31,9 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
     deadline = time.monotonic() + max(timeout_s, 0.001)
     failure: OSError = OSError("the name has no address")
     try:
+        if endpoint.path is not None:
+            return _dial_path(endpoint.path, timeout_s)
+        secure = tls_options(endpoint)  # first: a file that cannot be used is known without a connection
         # A host in bytes spares getaddrinfo the codec for international names, 2 ms of a send.
         for family, kind, proto, _, address in socket.getaddrinfo(
             endpoint.host.encode("ascii"), endpoint.port, type=socket.SOCK_STREAM
@@ -39,6 +43,8 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if secure:
+                    sock = secure["ssl"].wrap_socket(sock, server_hostname=endpoint.host)
             except OSError as error:
                 sock.close()
                 failure = error
@@ -46,7 +52,51 @@ def dial(endpoint: Endpoint, timeout_s: float) -> socket.socket:
                 return sock
         raise failure
     except OSError as error:
-        raise _unreachable(endpoint, error, timeout_s) from error
+        raise unreachable(endpoint, error, timeout_s) from error
+
+
+def _dial_path(path: str, timeout_s: float) -> socket.socket:
+    from ..unixpath import short  # noqa: PLC0415 - a port does without
+
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(max(timeout_s, 0.001))
+        with short(path) as name:
+            sock.connect(name)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def connect(endpoint: Endpoint, timeout_s: float, factory: Callable[[], asyncio.Protocol]) -> None:
+    """Open a connection, TLS included, and give it the protocol that ``factory`` makes.
+
+    Raises:
+        Unreachable: nothing answers; nothing was sent.
+    """
+    import asyncio  # noqa: PLC0415
+
+    secure = tls_options(endpoint)
+    sock = await open_socket(endpoint, timeout_s)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().create_connection(factory, sock=sock, **secure)
+    except OSError as error:
+        sock.close()
+        raise unreachable(endpoint, error, timeout_s) from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def tls_options(endpoint: Endpoint) -> dict[str, Any]:
+    """What asyncio and websockets want to be told of TLS."""
+    if not endpoint.is_tls:
+        return {}
+    from . import tls  # noqa: PLC0415
+
+    return {"ssl": tls.context(endpoint), "server_hostname": endpoint.host}
 
 
 async def open_socket(endpoint: Endpoint, timeout_s: float) -> socket.socket:
@@ -61,11 +111,13 @@ async def open_socket(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         async with asyncio.timeout(timeout_s):
             return await _open(asyncio.get_running_loop(), endpoint)
     except OSError as error:  # TimeoutError is one
-        raise _unreachable(endpoint, error, timeout_s) from error
+        raise unreachable(endpoint, error, timeout_s) from error
 
 
 async def _open(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket.socket:
     failure: OSError = OSError("the name has no address")
+    if endpoint.path is not None:
+        return await _open_path(loop, endpoint.path)
     for family, kind, proto, _, address in await loop.getaddrinfo(
         endpoint.host, endpoint.port, type=socket.SOCK_STREAM
     ):
@@ -85,11 +137,32 @@ async def _open(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> socket.s
     raise failure
 
 
-def _unreachable(endpoint: Endpoint, error: OSError, timeout_s: float) -> Unreachable:
+async def _open_path(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
+    from ..unixpath import short  # noqa: PLC0415
+
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        with short(path) as name:
+            await loop.sock_connect(sock, name)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def unreachable(endpoint: Endpoint, error: OSError, timeout_s: float) -> Unreachable:
+    """Why a connection cannot be opened."""
     if isinstance(error, TimeoutError):
         why = f"no answer in {timeout_s:.3g} s"
     elif isinstance(error, socket.gaierror):
         why = f"no such host ({error.strerror})"
+    elif untrusted := getattr(error, "verify_message", None):
+        why = f"its certificate is not trusted ({untrusted}); --ca-file names who signed it"
+    elif type(error).__module__ == "ssl":
+        why = f"no TLS there ({(getattr(error, 'reason', None) or 'the connection ended').lower().replace('_', ' ')})"
+    elif endpoint.path is not None and error.errno == errno.EACCES:
+        why = "you may not use this socket"
     else:
         why = _HINTS.get(error.errno or 0) or error.strerror or str(error)
     return Unreachable(f"cannot reach {endpoint.url}: {why}")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from .. import wire
 from ..errors import ChatkitError, CloseCode, Refused, Unreachable, may_reconnect
-from .dial import open_socket
+from .dial import open_socket, tls_options, unreachable
 from .http1 import Response
 from .sending import RETRY_STATUSES, answer_of
 
@@ -80,8 +80,8 @@ class Link:
         return verdict(None if received is None else received.code, "" if received is None else received.reason)
 
 
-async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s: float) -> Link:
-    """Open a WebSocket as ``user``.
+async def open_link(endpoint: Endpoint, user: str | None, token: str | None, timeout_s: float) -> Link:
+    """Open a WebSocket as ``user``, or with ``None`` as whoever the server knows us to be.
 
     Raises:
         Unreachable: nothing answers, or what answers is not a chatkit server.
@@ -92,10 +92,11 @@ async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s:
     from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus  # noqa: PLC0415
     from websockets.typing import Subprotocol  # noqa: PLC0415
 
+    secure = tls_options(endpoint)
     sock = await open_socket(endpoint, timeout_s)
     try:
         connection = await connect(
-            f"{endpoint.ws_url}{_PATH}?{urlencode({'userId': user})}",
+            f"{endpoint.ws_url}{_PATH}{'?' + urlencode({'userId': user}) if user else ''}",
             sock=sock,
             subprotocols=[Subprotocol("aerostack-v1")],
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
@@ -106,6 +107,7 @@ async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s:
             close_timeout=1,
             max_size=_MAX_FRAME_BYTES,
             max_queue=256,
+            **secure,
         )
     except InvalidStatus as error:
         sock.close()
@@ -127,6 +129,8 @@ async def open_link(endpoint: Endpoint, user: str, token: str | None, timeout_s:
         raise Unreachable(f"{endpoint.url} does not answer in {timeout_s:.3g} s") from None
     except OSError as error:
         sock.close()
+        if type(error).__module__ == "ssl":
+            raise unreachable(endpoint, error, timeout_s) from None
         raise Lost(str(error)) from None
     except asyncio.CancelledError:
         sock.close()

@@ -67,6 +67,22 @@ def send(endpoint: Endpoint, post: Post, *, token: str | None, timeout_s: float,
     raise outcome_unknown(post.id, timeout_s)
 
 
+def ask(
+    endpoint: Endpoint, method: str, path: str, body: bytes | None, *, token: str | None, timeout_s: float
+) -> Response:
+    """One request that is not tried again.
+
+    Raises:
+        Unreachable: no server answers; nothing was sent.
+        DeadlineExceeded: the connection ended, or the time did, before the answer.
+    """
+    data = encode_request(method, path, endpoint.authority, token, body)
+    try:
+        return _attempt(endpoint, data, time.monotonic() + timeout_s)
+    except _Lost:
+        raise outcome_unknown("", timeout_s) from None
+
+
 class _Lost(Exception):
     """The connection ended, or the time did, before the answer."""
 

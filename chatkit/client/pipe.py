@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from ..errors import ChatkitError, Unreachable
 from .backoff import Backoff
-from .dial import open_socket
+from .dial import connect
 from .http1 import Response, Responses
 from .oneshot import outcome_unknown
 from .outbox import Outbox, Parcel
@@ -161,8 +161,8 @@ class Pipe:
                     continue
                 loop = asyncio.get_running_loop()
                 try:
-                    sock = await open_socket(self._endpoint, max(deadline - loop.time(), 0.001))
-                    await loop.create_connection(lambda: _Connection(self, self._endpoint.url), sock=sock)
+                    left_s = max(deadline - loop.time(), 0.001)
+                    await connect(self._endpoint, left_s, lambda: _Connection(self, self._endpoint.url))
                 except Unreachable as error:
                     self._away = error
                     if not self._ever_connected:

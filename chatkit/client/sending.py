@@ -98,7 +98,7 @@ def message(
     room_or_channel: str,
     text: str,
     *,
-    user: str,
+    user: str | None,
     event_id: str | None = None,
     metadata: Any = None,
     timestamp: int | None = None,
@@ -120,25 +120,25 @@ def message(
     if not text.strip():
         raise InvalidName("text", text, "it is empty; a message has something to say")
     event_id = new_id() if event_id is None else checked("id", event_id, 200)
-    checked("user", user, 128)
+    author = {} if user is None else {"userId": checked("user", user, 128)}
     if channel.startswith("chat/"):
-        body: dict[str, Any] = {"roomId": channel[5:], "id": event_id, "userId": user, "text": text}
+        body: dict[str, Any] = {"roomId": channel[5:], "id": event_id, **author, "text": text}
         if timestamp is not None:
             body["timestamp"] = timestamp
         if metadata is not None:
             body["metadata"] = metadata
         return Post(channel, event_id, _SEND_PATH, _encode(body, text))
-    data: dict[str, Any] = {"id": event_id, "userId": user, "text": text}
+    data: dict[str, Any] = {"id": event_id, **author, "text": text}
     if timestamp is not None:
         data["timestamp"] = timestamp
     if metadata is not None:
         data["metadata"] = metadata
-    body = {"topic": channel, "event": "chat:message", "data": data, "persist": True, "id": event_id, "userId": user}
+    body = {"topic": channel, "event": "chat:message", "data": data, "persist": True, "id": event_id, **author}
     return Post(channel, event_id, _PUBLISH_PATH, _encode(body, text))
 
 
 def event(
-    channel: str, name: str, data: Any, *, user: str, event_id: str | None = None, persist: bool | None = None
+    channel: str, name: str, data: Any, *, user: str | None, event_id: str | None = None, persist: bool | None = None
 ) -> Post:
     """Any event to any channel.
 
@@ -152,8 +152,9 @@ def event(
         "event": checked("event", name, 128),
         "data": data,
         "id": event_id,
-        "userId": checked("user", user, 128),
     }
+    if user is not None:
+        body["userId"] = checked("user", user, 128)
     if persist is not None:
         body["persist"] = persist
     return Post(topic, event_id, _PUBLISH_PATH, _encode(body, name))

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from .. import wire
 from ..model import CHAT_MESSAGE, Event, Pattern, room_of
 from .base import Query, Submission
@@ -15,8 +17,8 @@ COLUMNS: Final = "seq, id, channel, room_id, user_id, event, text, data, created
 _WIDTH: Final = COLUMNS.count(",") + 1
 _SELECT: Final = "SELECT seq, id, channel, user_id, event, text, data, created_at FROM messages"
 
-#: Places in a row of :func:`select`.
-TEXT, DATA = 5, 6
+#: The place of the text in a row of :func:`select`.
+TEXT: Final = 5
 
 #: Rows of one INSERT statement at most: 11 columns of it stay far below SQLite's 32,766 parameters.
 MAX_ROWS: Final = 256
@@ -76,6 +78,18 @@ def is_as_stored(row: Sequence[Any]) -> bool:
         return False
 
 
+#: A row of :func:`select`.
+Row = tuple[int, str, str, str, str, str, str | None, int]
+
+
+def weight(row: Row) -> int:
+    """Characters of its text and data, which is about what the rest of it is little beside."""
+    return len(row[5]) + len(row[6] or "")
+
+
+decode: Final = msgspec.json.Decoder(list[Row]).decode
+
+
 def event_of(row: Sequence[Any]) -> Event:
     """An event from a row of :func:`select`."""
     seq, event_id, channel, user_id, name, text, data, created_at = row
@@ -107,6 +121,11 @@ def select(query: Query) -> tuple[str, list[Any]]:
     return f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?", values
 
 
+def as_json(sql: str) -> str:
+    """``sql``, a :func:`select`, as a statement that gives its rows as one JSON text; see :func:`decode`."""
+    return f"SELECT json_group_array(json_array(seq, id, channel, user_id, event, text, data, created_at)) FROM ({sql})"
+
+
 def select_positions(pattern: Pattern, upto: int) -> tuple[str, list[Any]]:
     """The statement that reads position and channel, newest first; its channels may be more than the pattern's."""
     conditions = [("seq <= ?", upto), *_channel_conditions(pattern)]
@@ -120,6 +139,11 @@ def select_positions(pattern: Pattern, upto: int) -> tuple[str, list[Any]]:
 def select_ids(count: int) -> str:
     """The statement that finds ``count`` ids."""
     return f"{_SELECT} WHERE id IN ({','.join('?' * count)})"
+
+
+def is_exact(pattern: Pattern) -> bool:
+    """Whether the statements find the channels of ``pattern`` and no others."""
+    return pattern.parts[-1] != "**" or "*" not in pattern.parts[:-1]
 
 
 def _channel_conditions(pattern: Pattern | None) -> list[tuple[str, Any]]:

@@ -37,8 +37,24 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 """
 
+#: Tokens by their SHA-256: who reads the file learns no token. ``send_patterns`` and ``read_patterns`` are JSON lists;
+#: times are Unix milliseconds. A revoked one stays, so that it can be told from one that never was.
+_TOKENS: Final = """
+CREATE TABLE tokens (
+    digest        BLOB    PRIMARY KEY,
+    name          TEXT    NOT NULL,
+    send_patterns TEXT    NOT NULL,
+    read_patterns TEXT    NOT NULL,
+    admin         INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    expires_at    INTEGER,
+    revoked_at    INTEGER
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX tokens_name ON tokens (name) WHERE revoked_at IS NULL;
+"""
+
 #: Step n takes a file from version n to n + 1.
-MIGRATIONS: Final = (_VERSION_1,)
+MIGRATIONS: Final = (_VERSION_1, _TOKENS)
 VERSION: Final = len(MIGRATIONS)
 
 

@@ -26,12 +26,6 @@ R = TypeVar("R")
 #: How long no batch must have come for a checkpoint to use the pause.
 _PAUSE_S: Final = 0.05
 
-_CHANNELS = """
-SELECT m.channel, events, last_seq, created_at
-FROM (SELECT count(*) AS events, max(seq) AS last_seq FROM messages GROUP BY channel) JOIN messages AS m
-ON m.seq = last_seq ORDER BY m.channel
-"""
-
 
 class SqliteLog(Log):
     """A :class:`~chatkit.log.base.Log` in a file.
@@ -145,7 +139,19 @@ class SqliteLog(Log):
     async def channels(self) -> list[ChannelStats]:
         assert self._reader is not None  # noqa: S101 - open() sets it
         try:
-            return [ChannelStats(*row) for row in await self._reader.execute_fetchall(_CHANNELS)]
+            return await self._reader.channels()
+        except sqlite3.Error as error:
+            raise setup.unusable(self.path, error) from error
+
+    async def with_writer(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``function`` with the connection that writes, between two batches.
+
+        Raises:
+            LogError: the file cannot be used.
+        """
+        assert self._writer is not None  # noqa: S101 - open() sets it
+        try:
+            return await self._in_thread(self._writer.call, function)
         except sqlite3.Error as error:
             raise setup.unusable(self.path, error) from error
 

@@ -6,11 +6,12 @@ Everything here runs on the writer's thread, which makes it plain blocking code.
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import LogBusy, LogError, LogFailed, LogFull, Refused
 from . import opening, room, rows, setup
@@ -19,6 +20,11 @@ from .checkpoint import COMMIT_BYTES, ROW_BYTES, Checkpointer, described
 from .maintenance.pruning import remove
 
 logger = logging.getLogger("chatkit.log")
+
+#: How long after the disk was found full a failed write is still put down to that.
+_FULL_SPELL_S: Final = 1.0
+
+R = TypeVar("R")
 
 _CONFLICT: Final = "the id {id!r} exists with other content; a retry sends the same content, a new message a new id"
 
@@ -58,6 +64,7 @@ class Writer:
         self.floor: int = meta["floor"]
         self.head = self._load_head()
         self.trouble: str | None = None
+        self._full_at_s = -math.inf
 
     def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         """Commit the persisted events of ``batch`` in one transaction; see :meth:`Log.append`.
@@ -106,11 +113,18 @@ class Writer:
         if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             self._start_over()
             return LogBusy(f"another program holds the write lock of {self._path}; retry with the same id")
-        if code & 0xFF == sqlite3.SQLITE_FULL or (code in room.MAYBE_FULL and not room.is_left(self._path)):
+        if code & 0xFF == sqlite3.SQLITE_FULL or (code in room.MAYBE_FULL and self._had_no_room()):
             self._start_over()
             return LogFull(f"no room for {self._path}; nothing was stored, retry with the same id")
         self._rollback()
         return LogFailed(f"writing {self._path} failed: {described(error)}")
+
+    def _had_no_room(self) -> bool:
+        """Whether a write may have failed for want of room; there may be some again by the time this is asked."""
+        now_s = time.monotonic()
+        if not room.is_left(self._path):
+            self._full_at_s = now_s
+        return now_s - self._full_at_s < _FULL_SPELL_S
 
     def _start_over(self) -> None:
         """After a failed transaction the head is what the file says, not what we remember.
@@ -233,6 +247,10 @@ class Writer:
             logger.warning("%s could not be closed properly: %s", self._path, described(error))
             return False
         return True
+
+    def call(self, function: Callable[[sqlite3.Connection], R]) -> R:
+        """Call ``function`` with the connection, outside of any transaction."""
+        return function(self._connection)
 
     def close(self) -> None:
         """Checkpoint the whole WAL into the file and close it; after :meth:`finish`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -20,12 +19,15 @@ from ..log.sqlite import SqliteLog
 from . import logs
 from .config import Config
 from .context import Context, logger
-from .http import HttpConnection
+from .listener import Listener, listen
 from .upkeep import retain
 
 #: Descriptors kept back for the database, its WAL, the listening socket and whatever libraries open.
 _SPARE_FILES = 64
-_BACKLOG = 4096
+
+#: How long a thread that wants the interpreter waits for one that computes. The default, 5 ms, is what each of the few
+#: steps of a commit then waits for while a replay keeps the loop busy.
+_SWITCH_INTERVAL_S = 0.0001
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ Started = Callable[[Running], None]
 def run(config: Config, started: Started) -> None:
     """Serve until SIGINT or SIGTERM, on uvloop where it exists, and log to stderr; see :func:`serve`."""
     logs.configure(config.log_level, config.log_format)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(config, started))
 
@@ -76,11 +79,10 @@ async def serve(config: Config, started: Started) -> None:
     path = config.database
     prepared = prepare(path, count=False)
     log = await SqliteLog.open(path, config.durability)
-    if (fault := known_faults()) is not None:
-        logger.info("%s", fault)
     try:
         context = Context(config, log, _max_connections(config))
         log.listen(context.hub.deliver, context.journal.fail)
+        await context.access.load(log)
         await _serve(context, path, prepared.created, started)
     finally:
         await log.close()
@@ -89,7 +91,7 @@ async def serve(config: Config, started: Started) -> None:
 async def _serve(context: Context, path: Path, created: bool, started: Started) -> None:
     config = context.config
     journal = asyncio.ensure_future(context.journal.run())
-    listener = await _listen(context)
+    listener = await listen(context)
     context.wheel.start()
     stop = asyncio.Event()
 
@@ -101,39 +103,18 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
     journal.add_done_callback(ended)
     if config.retention is not None:
         context.spawn(retain(context, Retention.parse(config.retention)))
-    with _signals(stop):
-        started(Running(_url(config.host, listener), path, created, config))
-        await stop.wait()
-        await _drain(context, listener, journal)
+    with _signals(stop), listener.reloading():
+        try:
+            started(Running(listener.url, path, created, config))
+            if (fault := known_faults()) is not None:
+                logger.info("%s", fault)
+            await stop.wait()
+        finally:
+            await _drain(context, listener, journal)
     if (error := journal.exception()) is not None:
         if isinstance(error, LogFailed):
             raise error
         raise ChatkitError(f"the server failed: {error!r}") from error
-
-
-async def _listen(context: Context) -> asyncio.Server:
-    config = context.config
-    try:
-        return await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(context), config.host, config.port, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise ChatkitError(_why_not(config, error)) from error
-
-
-def _why_not(config: Config, error: OSError) -> str:
-    where = f"{config.host}:{config.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: the port is taken; stop the other program or choose another with --port"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"cannot listen on {where}: not allowed; ports below 1024 need privileges, choose another with --port"
-    return f"cannot listen on {where}: {error.strerror or error}"
-
-
-def _url(host: str, listener: asyncio.Server) -> str:
-    port = listener.sockets[0].getsockname()[1]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
 
 
 def _max_connections(config: Config) -> int:
@@ -182,7 +163,7 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _drain(context: Context, listener: asyncio.Server, journal: asyncio.Future[None]) -> None:
+async def _drain(context: Context, listener: Listener, journal: asyncio.Future[None]) -> None:
     """Stop accepting, finish the batch, close every connection with 1012."""
     context.draining = True
     listener.close()

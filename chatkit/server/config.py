@@ -14,12 +14,15 @@ __all__ = ["Config", "default_db"]
 KIB = 1024
 
 
-def _option(flag: str, default: Any, help_text: str, *, env: str | None = None, metavar: str | None = None) -> Any:
+def _option(
+    flag: str, default: Any, help_text: str, *, env: str | None = None, metavar: str | None = None, least: int = 1
+) -> Any:
     metadata = {
         "flag": flag,
         "env": env or "CHATKIT_" + flag.removeprefix("--").replace("-", "_").upper(),
         "help": help_text,
         "metavar": metavar,
+        "least": least,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -44,6 +47,61 @@ class Config:
         "A project id that SDK clients append to their topics; repeatable.",
         env="CHATKIT_PROJECTS",
         metavar="ID",
+    )
+    unix: Path | None = _option(
+        "--unix",
+        None,
+        "Listen on this Unix socket instead of a port: who connects is who the system says, and needs no token.",
+        metavar="PATH",
+    )
+    unix_mode: str = _option(
+        "--unix-mode", "600", "Who may connect to the Unix socket, as chmod takes it.", metavar="MODE"
+    )
+    open: bool = _option("--open", False, "Let everybody in who can reach the address, without tokens.")
+    require_token: bool = _option(
+        "--require-token", False, "Want tokens on a loopback address too, as behind a reverse proxy."
+    )
+    allow_hosts: tuple[str, ...] = _option(
+        "--allow-host",
+        (),
+        "A name that clients call this server by; .example.com for all below it; repeatable.",
+        env="CHATKIT_ALLOW_HOSTS",
+        metavar="NAME",
+    )
+    allow_origins: tuple[str, ...] = _option(
+        "--allow-origin",
+        (),
+        "A site whose pages may use this server, such as http://localhost:5173; repeatable.",
+        env="CHATKIT_ALLOW_ORIGINS",
+        metavar="ORIGIN",
+    )
+    tls_cert: Path | None = _option(
+        "--tls-cert", None, "Speak TLS with this certificate chain (PEM); read again on SIGHUP.", metavar="PATH"
+    )
+    tls_key: Path | None = _option(
+        "--tls-key", None, "The certificate's private key (PEM), if it is in another file.", metavar="PATH"
+    )
+    jwt_secret_file: Path | None = _option(
+        "--jwt-secret-file", None, "Take JWTs signed with the secret in this file (HS256).", metavar="PATH"
+    )
+    jwt_public_key_file: Path | None = _option(
+        "--jwt-public-key-file", None, "Take JWTs signed with this public key's pair (PEM).", metavar="PATH"
+    )
+    jwt_audience: str | None = _option(
+        "--jwt-audience", None, "Take only JWTs whose `aud` is this.", metavar="AUDIENCE"
+    )
+    send_rate: int | None = _option(
+        "--send-rate",
+        None,
+        "Sends a second of one user, or of one address without a token; 0: any. Default: 50, on loopback any.",
+        least=0,
+    )
+    send_burst: int = _option("--send-burst", 200, "Sends at once beyond the rate.")
+    max_user_connections: int | None = _option(
+        "--max-user-connections",
+        None,
+        "WebSockets of one user, or of one address without a token; 0: any. Default: 100, on loopback any.",
+        least=0,
     )
     max_message_bytes: int = _option("--max-message-bytes", 64 * KIB, "Largest body or frame a client may send.")
     max_head_bytes: int = _option("--max-head-bytes", 16 * KIB, "Largest request head.")

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import uuid_utils
 
 from ..log.base import Log
+from .access import Access
 from .config import Config
 from .counters import Counters
 from .cursor import Pages
 from .hub import Hub
 from .journal import Journal
 from .presence import Presence
-from .request import HeadCache
-from .submissions import Author, Maker
+from .submissions import Maker
 from .wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class Context:
         self.log = log
         self.max_connections = max_connections
         self.projects = frozenset(config.projects)
-        self.nobody = Author(None, self.projects)
+        self.access = Access(config)
+        self.logger = logger
         self.hub = Hub(log.head)
         self.journal = Journal(log, config.max_journal_bytes)
-        self.pages = Pages(log, config.replay_page)
+        self.pages = Pages(log, self.hub, config.replay_page)
         self.presence = Presence()
         self.maker = Maker(lambda: time.time_ns() // 1_000_000, lambda: str(uuid_utils.uuid7()))
-        self.heads = HeadCache(config.max_head_fields)
         self.wheel = TimerWheel()
         self.http: set[HttpConnection] = set()
         self.links: set[Outlet] = set()

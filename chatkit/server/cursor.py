@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from .. import wire
 from ..errors import CloseCode
@@ -23,16 +25,28 @@ if TYPE_CHECKING:
 _PAGES_KEPT: Final = 64
 #: What a page, or a step through memory, may weigh: so much a slow reader costs beyond its queue.
 _PAGE_BYTES: Final = 256 * 1024
+_TURNS: Final = 4
+_BEHIND: Final = (State.REPLAYING, State.LAGGING)
+
+T = TypeVar("T")
+_Key = tuple[Pattern, int]
 
 
 class SharedPage:
-    """A page of the log, encoded once for every cursor that reads it."""
+    """A page of the log, encoded once for every cursor that reads it.
 
-    __slots__ = ("_frames", "events", "position")
+    Attributes:
+        events: what it holds of the pattern it was read for.
+        position: it reaches up to here.
+        is_last: whether there was nothing after it when it was read.
+    """
 
-    def __init__(self, events: list[Event], position: int) -> None:
+    __slots__ = ("_frames", "events", "is_last", "position")
+
+    def __init__(self, events: list[Event], position: int, *, is_last: bool) -> None:
         self.events = events
         self.position = position
+        self.is_last = is_last
         self._frames: dict[Topic, bytes] = {}
 
     def frames(self, topic: Topic) -> bytes:
@@ -44,42 +58,57 @@ class SharedPage:
 
 
 class Pages:
-    """Reads pages for cursors; those that read the same page at the same time, or soon after, share it.
+    """Pages for cursors; those that read the same page at the same time, or soon after, share it.
 
-    Only whole pages are kept: one that ends at the head of the log would be short a moment later.
+    Only whole pages are kept: one that ends at the head of the log is short a moment later.
+
+    Attributes:
+        turns: a cursor takes one for a page from memory and its write. Few at a time, so that a hundred replays that
+            start together do not keep the senders' answers waiting.
     """
 
-    def __init__(self, log: Log, page_size: int) -> None:
-        self.size = page_size
+    def __init__(self, log: Log, hub: Hub, page_size: int) -> None:
+        self.turns = asyncio.Semaphore(_TURNS)
+        self._size = page_size
         self._log = log
-        self._kept: OrderedDict[tuple[Pattern, int], asyncio.Task[SharedPage]] = OrderedDict()
+        self._hub = hub
+        self._read: _Kept[asyncio.Task[SharedPage]] = _Kept()
+        self._recent: _Kept[SharedPage] = _Kept()
 
     async def read(self, pattern: Pattern, after: int) -> SharedPage:
-        """The page that follows ``after``.
+        """The page of the log that follows ``after``.
 
         Raises:
             LogError: it cannot be read.
         """
         key = (pattern, after)
-        task = self._kept.get(key)
+        task = self._read.get(key)
         if task is None:
-            task = self._kept[key] = asyncio.create_task(self._read(key))
-            while len(self._kept) > _PAGES_KEPT:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
+            task = asyncio.create_task(self._read_log(key))
+            self._read.put(key, task)
         return await asyncio.shield(task)  # a reader that goes away does not take the page from the others
 
-    async def _read(self, key: tuple[Pattern, int]) -> SharedPage:
+    async def _read_log(self, key: _Key) -> SharedPage:
         pattern, after = key
         try:
-            page = await self._log.read(Query(pattern, after=after, limit=self.size, max_bytes=_PAGE_BYTES))
+            page = await self._log.read(Query(pattern, after=after, limit=self._size, max_bytes=_PAGE_BYTES))
         except BaseException:
-            self._kept.pop(key, None)
+            self._read.drop(key)
             raise
         if not page.more:
-            self._kept.pop(key, None)
-        return SharedPage(page.events, page.position)
+            self._read.drop(key)
+        return SharedPage(page.events, page.position, is_last=not page.more)
+
+    def recent(self, pattern: Pattern, after: int) -> SharedPage:
+        """The page of what the hub has in memory that follows ``after``."""
+        key, hub = (pattern, after), self._hub
+        page = self._recent.get(key)
+        if page is None or (page.is_last and page.position != hub.position):
+            events, is_last = hub.recent.after(after, self._size, _PAGE_BYTES)
+            position = hub.position if is_last else (events[-1].seq or 0)
+            page = SharedPage([event for event in events if pattern.matches(event.channel)], position, is_last=is_last)
+            self._recent.put(key, page)
+        return page
 
     def are_kept_after(self, position: int) -> bool:
         """Whether everything with a greater ``seq`` is still in the log."""
@@ -87,7 +116,21 @@ class Pages:
 
     def clear(self) -> None:
         """Forget every page, after events were removed from the log."""
-        self._kept.clear()
+        self._read.clear()
+        self._recent.clear()
+
+
+class _Kept(OrderedDict[_Key, T]):
+    """The pages that were used last."""
+
+    def put(self, key: _Key, page: T) -> None:
+        self[key] = page
+        self.move_to_end(key)
+        while len(self) > _PAGES_KEPT:
+            self.popitem(last=False)
+
+    def drop(self, key: _Key) -> None:
+        self.pop(key, None)
 
 
 async def catch_up(link: Outlet, hub: Hub, pages: Pages) -> None:
@@ -99,46 +142,44 @@ async def catch_up(link: Outlet, hub: Hub, pages: Pages) -> None:
     while behind := link.behind():
         for subscription in sorted(behind, key=lambda item: item.rank):  # a name takes its events before a pattern
             await link.writable()
-            if subscription.state in (State.REPLAYING, State.LAGGING):
-                await _step(link, subscription, hub, pages)
+            if subscription.state in _BEHIND and subscription.position < hub.recent.floor:
+                page = await pages.read(subscription.topic.pattern, subscription.position)
+                if subscription.state in _BEHIND:
+                    await _turn(pages, partial(_from_log, link, subscription, page, hub, pages))
+            elif subscription.state in _BEHIND:
+                await _turn(pages, partial(_from_memory, link, subscription, hub, pages))
 
 
-async def _step(link: Outlet, subscription: Subscription, hub: Hub, pages: Pages) -> None:
-    """One page further, or live."""
-    if subscription.position < hub.recent.floor:
-        page = await pages.read(subscription.topic.pattern, subscription.position)
-        if subscription.state is State.ENDED:
-            return
-        if not pages.are_kept_after(subscription.position):  # pruning has overtaken it, maybe within this page
-            link.close(CloseCode.STALLED, "what it has not read is no longer kept")
-            return
-        _write(link, subscription, page, hub)
-        subscription.position = page.position
+async def _turn(pages: Pages, step: Callable[[], None]) -> None:
+    """Do one step when it is this cursor's turn, and let the loop go round before the next one's."""
+    async with pages.turns:
+        step()
+        await asyncio.sleep(0)
+
+
+def _from_log(link: Outlet, subscription: Subscription, page: SharedPage, hub: Hub, pages: Pages) -> None:
+    """One page of the log further."""
+    if subscription.state not in _BEHIND:
         return
-    # From here to the join there is no await: no batch can come in between.
-    events = hub.recent.after(subscription.position)
-    chunk = _first(events, pages.size, _PAGE_BYTES)
-    complete = len(chunk) == len(events)
-    own = [event for event in chunk if subscription.topic.pattern.matches(event.channel)]
-    position = hub.position if complete else (chunk[-1].seq or 0)
-    _write(link, subscription, SharedPage(own, position), hub)
-    subscription.position = position
-    if not complete:
-        await asyncio.sleep(0)  # others have their turn
-    elif not link.is_paused:
+    if not pages.are_kept_after(subscription.position):  # pruning has overtaken it, maybe within this page
+        link.close(CloseCode.STALLED, "what it has not read is no longer kept")
+        return
+    _write(link, subscription, page, hub)
+    subscription.position = page.position
+
+
+def _from_memory(link: Outlet, subscription: Subscription, hub: Hub, pages: Pages) -> None:
+    """One page further of what the hub still has in memory, or live. One step: no batch can come in between."""
+    if subscription.state not in _BEHIND or subscription.position < hub.recent.floor:
+        return
+    page = pages.recent(subscription.topic.pattern, subscription.position)
+    _write(link, subscription, page, hub)
+    subscription.position = page.position
+    if page.is_last and not link.is_paused:
         replayed = subscription.state is State.REPLAYING
         hub.join(subscription)
         if replayed:
-            link.send(wire.Live(subscription.topic.name, position))
-
-
-def _first(events: list[Event], count: int, size_bytes: int) -> list[Event]:
-    """The first ``count`` of ``events``, or fewer where they weigh more than ``size_bytes``; at least one."""
-    for place, event in enumerate(events[:count], 1):
-        size_bytes -= len(event.data)
-        if size_bytes <= 0:
-            return events[:place]
-    return events[:count]
+            link.send(wire.Live(subscription.topic.name, page.position))
 
 
 def _write(link: Outlet, subscription: Subscription, page: SharedPage, hub: Hub) -> None:

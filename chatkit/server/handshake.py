@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 from ..errors import Refused
 from .context import Context
 from .request import Head
+from .rights import Grant
 from .session import Session
 from .submissions import Author, checked_user
 
@@ -44,8 +45,8 @@ def upgrade_required() -> Refused:
     return Refused("upgrade_required", f"{REALTIME} is a WebSocket: ask with Upgrade: websocket")
 
 
-def accept(context: Context, head: Head) -> Accepted:
-    """Answer a handshake.
+def accept(context: Context, head: Head, grant: Grant) -> Accepted:
+    """Answer a handshake of somebody who may come in with ``grant``; a proven name overrides the ``userId`` given.
 
     Raises:
         Refused: it is none, or a query parameter is wrong.
@@ -56,10 +57,11 @@ def accept(context: Context, head: Head) -> Accepted:
     if (version := headers.get("sec-websocket-version")) not in (None, VERSION):
         raise Refused("upgrade_required", f"version {version[:20]!r} of WebSocket is not spoken here; use {VERSION}")
     parameters = head.parameters()
-    user_id = parameters.get("userId") or None
+    user_id = grant.name or parameters.get("userId") or None
     author = Author(
         None if user_id is None else checked_user(user_id),
         context.projects | {parameters["projectId"]} if parameters.get("projectId") else context.projects,
+        grant,
     )
     protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
     request = HandshakeRequest(head.path, Headers(head.headers.items()), method=head.method)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from .. import wire
@@ -16,9 +15,10 @@ from ..log.base import Outcome, Submission
 from . import responses
 from .backlog import Backlog, left
 from .context import Context, logger
-from .handshake import REALTIME, VERSION, accept
-from .request import Head, Request, RequestReader
-from .routes import ROUTES, Handler
+from .gate import Gate, hints
+from .handshake import REALTIME, accept
+from .request import Request, RequestReader
+from .rights import NOBODY, Grant
 from .websocket import Link
 from .wheel import Timed
 
@@ -35,25 +35,26 @@ class Exchange:
 
     Attributes:
         response: the answer, once there is one.
+        grant: who asks, and what they may do.
+        cors: fields for every answer, where an allowed page of another site asks.
+        closes: whether the connection closes after the answer.
     """
 
-    __slots__ = ("_connection", "context", "request", "response")
+    __slots__ = ("_connection", "closes", "context", "cors", "grant", "request", "response")
 
-    def __init__(self, connection: HttpConnection, context: Context, request: Request) -> None:
+    def __init__(self, connection: HttpConnection, context: Context, request: Request, grant: Grant) -> None:
         self._connection = connection
+        self.grant = grant
+        self.closes = not request.head.keep_alive
+        self.cors: dict[str, str] | None = None
         self.response: bytes | None = None
         self.context = context
         self.request = request
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the client is on this machine."""
-        return self._connection.is_local
-
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""
         head = self.request.head
-        if head.keep_alive and head.method != "HEAD":
+        if head.keep_alive and self.cors is None and head.method != "HEAD":
             self._set(responses.ok(body))
         else:
             self.answer(200, body)
@@ -63,13 +64,15 @@ class Exchange:
     ) -> None:
         """Answer anything."""
         head = self.request.head
+        if self.cors is not None:
+            headers = _merged(headers, self.cors)
         self._set(
             responses.response(
                 status,
                 body,
                 content_type,
                 headers=headers,
-                close=not head.keep_alive,
+                close=self.closes,
                 head_only=head.method == "HEAD",
             )
         )
@@ -77,8 +80,12 @@ class Exchange:
     def refuse(self, error: Refused, headers: dict[str, str] | None = None) -> None:
         """Answer that it is refused."""
         self.context.counters.refuse(error)
-        head = self.request.head
-        self._set(responses.refusal(error, close=not head.keep_alive, headers=headers, head_only=head.method == "HEAD"))
+        if self.cors is not None:
+            headers = _merged(headers, self.cors)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            self.closes = True  # a stranger may not keep a connection
+        head_only = self.request.head.method == "HEAD"
+        self._set(responses.refusal(error, close=self.closes, headers=headers, head_only=head_only))
 
     def accepted(self, submission: Submission, outcome: Outcome) -> None:
         """Answer a send or publish with what became of it."""
@@ -110,7 +117,7 @@ class Exchange:
         except Refused as error:
             self.refuse(error)
         except Exception:
-            logger.exception("%s %s failed", self.request.head.method, self.request.head.path)
+            logger.exception("%s %r failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
 
     def become(self, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
@@ -137,6 +144,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_context",
         "_ended",
         "_exchanges",
+        "_gate",
+        "_grant",
         "_is_held",
         "_is_paused",
         "_last_words",
@@ -147,8 +156,10 @@ class HttpConnection(asyncio.Protocol, Timed):
         "number",
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, gate: Gate) -> None:
         self._context = context
+        self._gate = gate
+        self._grant = NOBODY
         self._exchanges: deque[Exchange] = deque()
         self._active = False  # whether a request was read since the last tick
         self._backlog: Backlog | None = None  # what is known of an answer that is not taken
@@ -160,10 +171,11 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
         self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
-        self._reader = RequestReader(context.heads, config.max_head_bytes, config.max_message_bytes)
+        self._reader = RequestReader(gate.heads, config.max_head_bytes, config.max_message_bytes)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._grant = self._gate.welcome(transport)
         context = self._context
         context.counters.connections += 1
         self.number = next(context.numbers)
@@ -184,7 +196,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         """Answer what was asked, then close."""
         self._ended = True
         self.flush()
-        return True
+        return self._transport.can_write_eof()
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -260,7 +272,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         while exchanges and (response := exchanges[0].response) is not None:
             exchange = exchanges.popleft()
             self._write(response)
-            if not exchange.request.head.keep_alive:
+            if exchange.closes:
                 exchanges.clear()
                 self._closing = True
         if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2:
@@ -283,7 +295,8 @@ class HttpConnection(asyncio.Protocol, Timed):
         if not words or self._ended or self._transport.is_closing():
             self._transport.close()
         else:
-            self._transport.write_eof()
+            if self._transport.can_write_eof():  # TLS has no half of a connection
+                self._transport.write_eof()
             self._transport.resume_reading()
             self._context.wheel.add(self, _LINGER_S)
 
@@ -316,14 +329,20 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._active = True
             self._partial = False
             self._closing = not head.keep_alive  # what follows such a request is not carried out
-            exchange = Exchange(self, self._context, request)
+            exchange = Exchange(self, self._context, request, self._grant)
             exchanges.append(exchange)
             try:
-                _route(head)(exchange)
+                admission = head.admission
+                if admission is None or not admission.right & (admission.grant or self._grant).mask:
+                    admission = self._gate.admit(exchange, head, self._grant)
+                exchange.cors = admission.cors
+                if admission.grant is not None:
+                    exchange.grant = admission.grant
+                admission.handler(exchange)
             except Refused as error:
-                exchange.refuse(error, _hints(head, error))
+                exchange.refuse(error, hints(head, error))
             except Exception:
-                logger.exception("%s %s failed", head.method, head.path)
+                logger.exception("%s %r failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
             if not reader.buffered:
                 return
@@ -346,16 +365,6 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._last_words = self._refusal(error)
         self.flush()
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the client is on this machine."""
-        peer = self._transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):
-            return True  # a Unix socket
-        with contextlib.suppress(ValueError):
-            return ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback
-        return False
-
     def become(self, exchange: Exchange, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
         """Hand the connection over to another protocol, which answers the one request that is left."""
         if self._exchanges[0] is not exchange:
@@ -371,10 +380,11 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._fail(Refused("bad_request", "a WebSocket handshake may not be pipelined"))
             return
         try:
-            handshake = accept(self._context, request.head)
+            grant = self._gate.admit_link(request.head, self._grant)
+            handshake = accept(self._context, request.head, grant)
         except Refused as error:
             self._closing = True
-            self._last_words = self._refusal(error, _hints(request.head, error))
+            self._last_words = self._refusal(error, hints(request.head, error))
             self.flush()
             return
         self._write(handshake.response)
@@ -391,24 +401,11 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._transport.write(data)
 
 
-def _route(head: Head) -> Handler:
-    methods = ROUTES.get(head.path)
-    if methods is None:
-        raise Refused("not_found", f"there is nothing at {head.path[:200]}")
-    handler = methods.get("GET" if head.method == "HEAD" else head.method)
-    if handler is None:
-        raise Refused("method_not_allowed", f"{head.path} takes {_methods(methods)}, not {head.method}")
-    return handler
-
-
-def _methods(methods: dict[str, Handler]) -> str:
-    return ", ".join(sorted(methods) + (["HEAD"] if "GET" in methods else []))
-
-
-def _hints(head: Head, error: Refused) -> dict[str, str] | None:
-    """What RFC 9110 wants said along with a refusal."""
-    if error.status == 405:
-        return {"Allow": _methods(ROUTES[head.path])}
-    if error.status == 426:
-        return {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
-    return None
+def _merged(headers: dict[str, str] | None, cors: dict[str, str]) -> dict[str, str]:
+    """Both, of which either may say on what the answer depends."""
+    if not headers:
+        return cors
+    merged = {**headers, **cors}
+    if "Vary" in headers and "Vary" in cors:
+        merged["Vary"] = f"{headers['Vary']}, {cors['Vary']}"
+    return merged

@@ -104,15 +104,31 @@ class Recent:
             self._count -= len(oldest)
             self._bytes -= size
 
-    def after(self, position: int) -> list[Event]:
-        """Events with a greater ``seq`` than ``position``, which must not be below :attr:`floor`."""
-        found: list[list[Event]] = []
+    def after(self, position: int, max_events: int, max_bytes: int) -> tuple[list[Event], bool]:
+        """The events that follow ``position``, which must not be below :attr:`floor`.
+
+        Args:
+            position: only events with a greater ``seq``.
+            max_events: at most so many.
+            max_bytes: end with the event that takes their data past so many bytes.
+
+        Returns:
+            The events, and whether there are no more.
+        """
+        batches: list[list[Event]] = []
         for events, _, last_seq in reversed(self._batches):
             if last_seq <= position:
                 break
-            found.append(events)
-        newer = [event for events in reversed(found) for event in events]
-        return [event for event in newer if event.seq is not None and event.seq > position]
+            batches.append(events)
+        found: list[Event] = []
+        for events in reversed(batches):
+            for event in events:
+                if event.seq is not None and event.seq > position:
+                    if len(found) == max_events or max_bytes <= 0:
+                        return found, False
+                    found.append(event)
+                    max_bytes -= len(event.data)
+        return found, True
 
 
 class Hub:

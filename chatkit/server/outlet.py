@@ -15,6 +15,7 @@ from ..model import Topic
 from .backlog import Backlog, left
 from .context import Context, logger
 from .cursor import catch_up
+from .rights import NOBODY, Grant
 from .subscription import State, Subscription
 from .wheel import Timed
 
@@ -28,6 +29,7 @@ class Outlet(asyncio.Protocol, Timed):
     It has no task of its own but :func:`~chatkit.server.cursor.catch_up`, while one of its subscriptions is behind.
 
     Attributes:
+        grant: who is at the other end, and what they may do; :data:`NOBODY` once it has left.
         number: the connection's, for the server's log.
         write: write bytes to the socket; replaced by a no-op once it is closing.
         is_paused: its queue is over the limit.
@@ -41,12 +43,13 @@ class Outlet(asyncio.Protocol, Timed):
         "_resumed",
         "_subscriptions",
         "_transport",
+        "grant",
         "is_paused",
         "number",
         "write",
     )
 
-    def __init__(self, context: Context, transport: asyncio.Transport, number: int) -> None:
+    def __init__(self, context: Context, transport: asyncio.Transport, number: int, grant: Grant) -> None:
         self._context = context
         self._transport = transport
         self._subscriptions: dict[str, Subscription] = {}
@@ -59,6 +62,8 @@ class Outlet(asyncio.Protocol, Timed):
         self.write: Callable[[bytes], None] = transport.write
         transport.set_write_buffer_limits(high=context.config.max_queued_bytes)
         context.links.add(self)
+        self.grant = grant
+        grant.join(self)
 
     @abstractmethod
     def send(self, frame: msgspec.Struct) -> None:
@@ -118,6 +123,13 @@ class Outlet(asyncio.Protocol, Timed):
         for subscription in self._subscriptions.values():
             self._context.hub.remove(subscription)
         self._subscriptions = {}
+        self.regrant(NOBODY)
+
+    def regrant(self, grant: Grant) -> None:
+        """Go on with another grant."""
+        old, self.grant = self.grant, grant
+        grant.join(self)
+        old.leave(self)
 
     # ------------------------------------------------------------------------------------------- the deadlines
 

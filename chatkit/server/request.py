@@ -6,7 +6,7 @@ RFC 9112. A request that another parser could read differently is refused and th
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 import httptools
@@ -15,13 +15,19 @@ import msgspec
 from ..errors import Refused
 from ..model import MAX_SEQ
 
+if TYPE_CHECKING:
+    from .gate import Admission
+else:
+    Admission = Any  # msgspec looks the names up
+
 _HEADS_KEPT: Final = 1024
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(msgspec.Struct):
     """A request head.
 
     Attributes:
@@ -33,6 +39,7 @@ class Head(msgspec.Struct, frozen=True):
         keep_alive: whether the connection may carry another request.
         upgrade: whether the client asks for another protocol.
         is_json: whether the body is said to be JSON.
+        admission: what the gate made of it, kept with it while the head is.
     """
 
     method: str
@@ -43,6 +50,7 @@ class Head(msgspec.Struct, frozen=True):
     keep_alive: bool
     upgrade: bool
     is_json: bool
+    admission: Admission | None = None
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters, decoded.
@@ -130,7 +138,15 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     if version == "1.1" and "host" not in headers:
         raise Refused("bad_request", "no Host field")
     connection = {option.strip() for option in headers.get("connection", "").lower().split(",")}
-    path, _, query = _target(collector.url).partition("?")
+    if version == "1.0" and "transfer-encoding" in headers:
+        raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
+    empty = _EMPTY_LINES.match(data)
+    line = data[empty.end() if empty else 0 :].partition(b"\r\n")[0]
+    if not _TOKEN.match(line):
+        raise Refused("bad_request", "not an HTTP/1.1 request")
+    if line.count(b" ") != 2:
+        raise Refused("bad_request", "the request line should have two spaces")  # llhttp lets more of them pass
+    path, _, query = _target(collector.url, headers.get("host")).partition("?")
     return Head(
         method=parser.get_method().decode("latin-1"),
         path=unquote(path, errors="replace"),
@@ -143,15 +159,24 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     )
 
 
-def _target(url: bytes) -> str:
-    """The origin form of a request target; an absolute one (RFC 9112, 3.2.2) loses scheme and authority."""
+def _target(url: bytes, host: str | None) -> str:
+    """The origin form of a request target.
+
+    An absolute one (RFC 9112, 3.2.2) has to name the host that ``Host`` names: two that differ are two opinions about
+    whom the request is for.
+    """
     target = url.decode("latin-1")
+    if "#" in target:
+        raise Refused("bad_request", "the request target should have no fragment")
     if target.startswith("/"):
         return target
-    scheme, found, rest = target.partition("://")
-    if found and scheme.lower() in ("http", "https"):
-        return "/" + rest.partition("/")[2]
-    raise Refused("bad_request", "the request target should be a path such as /healthz")
+    found = _ABSOLUTE.fullmatch(target)
+    if found is None:
+        raise Refused("bad_request", "the request target should be a path such as /healthz")
+    if host is None or found["authority"].lower() != host.lower():
+        raise Refused("bad_request", "the request target and Host name two hosts")
+    rest = found["rest"]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def _body_length(headers: dict[str, str]) -> int | None:

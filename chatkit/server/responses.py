@@ -84,11 +84,12 @@ def response(
     )
 
 
-def stream_head(content_type: str) -> bytes:
+def stream_head(content_type: str, headers: Mapping[str, str] | None = None) -> bytes:
     """The head of a response that goes on until the connection closes."""
     return (
         b"HTTP/1.1 200 OK\r\n%bContent-Type: %b\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
-        b"Connection: close\r\n\r\n" % (_clock.date(), content_type.encode())
+        b"Connection: close\r\n%b\r\n"
+        % (_clock.date(), content_type.encode(), "".join(f"{k}: {v}\r\n" for k, v in (headers or {}).items()).encode())
     )
 
 
@@ -99,5 +100,7 @@ def refusal(
     fields = dict(headers or {})
     if error.retry_after_s is not None:
         fields["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.status == http.HTTPStatus.UNAUTHORIZED:
+        fields["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
     body = wire.encode(wire.Failure(code=error.code, error=error.message))
     return response(error.status, body, headers=fields, close=close, head_only=head_only)

@@ -12,6 +12,7 @@ from ..errors import InvalidName, LogError, Refused
 from ..log.base import Query, Submission
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
+from .admin import create_token, list_tokens, me, revoke_token
 from .handshake import REALTIME, upgrade_required
 from .pages import page
 from .request import whole_number
@@ -88,7 +89,11 @@ def _submit(exchange: Exchange, submission: Submission) -> None:
 
 
 def _author(exchange: Exchange) -> Author:
-    return exchange.context.nobody
+    grant = exchange.grant
+    author = grant.author
+    if author is None:
+        author = grant.author = Author(grant.name, exchange.context.projects, grant)
+    return author
 
 
 def _json_body(exchange: Exchange) -> bytes:
@@ -123,6 +128,7 @@ def messages(exchange: Exchange) -> None:
         since=_number(given, "since"),
         user=given.get("user"),
     )
+    exchange.grant.check_read(query.pattern)
     exchange.run(_messages(exchange, query))
 
 
@@ -145,6 +151,7 @@ def history(exchange: Exchange) -> None:
     except InvalidName as error:
         raise Refused("invalid_topic", f"`room`: {error}") from None
     query = Query(Pattern.parse(channel), limit=_limit(given), newest=True, until=_number(given, "before"))
+    exchange.grant.check_read(query.pattern)
     exchange.run(_history(exchange, room, query))
 
 
@@ -161,7 +168,7 @@ def _history_row(room: str, event: Event) -> wire.HistoryMessage:
 
 
 def channels(exchange: Exchange) -> None:
-    """Every channel that has persisted events or is in use."""
+    """Every channel that has persisted events or is in use, of those that the caller may read."""
     exchange.run(_channels(exchange))
 
 
@@ -171,6 +178,8 @@ async def _channels(exchange: Exchange) -> None:
     subscribers = context.hub.subscribers()
     found = []
     for name in sorted(stored.keys() | subscribers.keys() | set(context.presence.channels())):
+        if not exchange.grant.may_read(name):
+            continue
         item = stored.get(name)
         found.append(
             wire.ChannelInfo(
@@ -190,6 +199,8 @@ def presence(exchange: Exchange) -> None:
     if not channel:
         raise Refused("invalid_field", "`channel` is missing")
     name = resolve_channel(channel, exchange.context.projects)
+    if not exchange.grant.may_read(name):
+        exchange.grant.check_read(Pattern.parse(name))
     exchange.ok(wire.encode(wire.Users(exchange.context.presence.users(name))))
 
 
@@ -265,6 +276,9 @@ ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "/api/v1/public/realtime/history": {"GET": history},
     "/api/channels": {"GET": channels},
     "/api/presence": {"GET": presence},
+    "/api/me": {"GET": me},
+    "/api/tokens": {"GET": list_tokens, "POST": create_token},
+    "/api/tokens/revoke": {"POST": revoke_token},
     "/api/stream": {"GET": stream},
     "/api/admin/prune": {"POST": prune},
     "/metrics": {"GET": metrics},

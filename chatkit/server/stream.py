@@ -15,6 +15,7 @@ from .context import Context
 from .formats import FORMATS
 from .outlet import Outlet
 from .request import whole_number
+from .rights import Grant
 from .session import MAX_LAST
 from .subscription import Subscription
 
@@ -35,10 +36,19 @@ class Stream(Outlet):
 
     __slots__ = ("_form",)
 
-    def __init__(self, context: Context, transport: asyncio.Transport, number: int, form: Form) -> None:
-        super().__init__(context, transport, number)
+    def __init__(
+        self,
+        context: Context,
+        transport: asyncio.Transport,
+        number: int,
+        grant: Grant,
+        *,
+        form: Form,
+        cors: dict[str, str] | None,
+    ) -> None:
+        super().__init__(context, transport, number, grant)
         self._form = form
-        self.write(responses.stream_head(_TYPES[form]))
+        self.write(responses.stream_head(_TYPES[form], cors))
         context.wheel.add(self, _HEARTBEAT_S)
 
     def data_received(self, data: bytes) -> None:
@@ -73,6 +83,10 @@ def stream(exchange: Exchange) -> None:
     given = head.parameters()
     form = Form.SERVER_SENT if "text/event-stream" in head.headers.get("accept", "") else Form.LINES
     topic = _topic(given.get("channel"), form, context)
+    grant = exchange.grant
+    grant.check_read(topic.pattern)
+    if grant.allowance is not None:
+        grant.allowance.check_links()
     last = whole_number(given.get("last"), "last")
     resumed = head.headers.get("last-event-id") or given.get("after")
     after = whole_number(resumed, "after")
@@ -85,7 +99,7 @@ def stream(exchange: Exchange) -> None:
         return
 
     def begin(transport: asyncio.Transport, number: int) -> Stream:
-        link = Stream(context, transport, number, form)
+        link = Stream(context, transport, number, grant, form=form, cors=exchange.cors)
         command = wire.Subscribe(topic.name, after, given.get("epoch") or None, last if after is None else None)
         link.subscribe(Subscription(link, topic, None, 1), command)
         return link

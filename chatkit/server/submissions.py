@@ -24,6 +24,7 @@ from ..model import (
     check_text,
     strip_project,
 )
+from .rights import OPEN, Grant
 
 ANONYMOUS: Final = "anonymous"
 
@@ -34,10 +35,26 @@ class Author(msgspec.Struct, frozen=True):
     Attributes:
         user_id: their identity, ``None`` when they have none.
         projects: ids that they may append to a topic.
+        grant: what they may do.
     """
 
     user_id: str | None
     projects: frozenset[str]
+    grant: Grant = OPEN
+
+    def check(self, channel: str, user_id: str, now_ms: Callable[[], int]) -> None:
+        """Check that they may send to ``channel`` as ``user_id``, now.
+
+        Raises:
+            Refused: ``forbidden`` or ``rate_limited``.
+        """
+        grant = self.grant
+        if not grant.may_send(channel):
+            grant.check_send(channel)
+        if grant.name is not None:
+            grant.check_user(user_id)
+        if grant.bucket is not None:
+            grant.bucket.take(now_ms() / 1000)
 
 
 class Maker:
@@ -66,7 +83,7 @@ class Maker:
         """A ``chat:message`` to a room.
 
         Raises:
-            Refused: ``invalid_field`` or ``invalid_topic``, naming the field.
+            Refused: ``invalid_field`` or ``invalid_topic``, naming the field; ``forbidden``; ``rate_limited``.
         """
         channel = _room_channel(room, author.projects)
         if not text or text.isspace():
@@ -75,6 +92,8 @@ class Maker:
             raise Refused("invalid_field", "`timestamp` should be Unix milliseconds")
         event_id = self._new_id() if event_id is None else checked_id(event_id)
         user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
+        if not author.grant.is_free:
+            author.check(channel, user, self._now_ms)
         when = self._now_ms() if timestamp is None else timestamp
         extra = b"null" if metadata is wire.NULL else wire.checked_json(metadata, "metadata")
         derived = extra == b"null"
@@ -96,7 +115,7 @@ class Maker:
         """Any event to any channel.
 
         Raises:
-            Refused: ``invalid_field`` or ``invalid_topic``, naming the field.
+            Refused: ``invalid_field`` or ``invalid_topic``, naming the field; ``forbidden``; ``rate_limited``.
         """
         channel = resolve_channel(topic, author.projects)
         try:
@@ -108,8 +127,14 @@ class Maker:
         payload = wire.checked_json(data, "data")
         event_id = self._new_id() if event_id is None else checked_id(event_id)
         user = author.user_id or ANONYMOUS if user_id is None else checked_user(user_id)
+        if not author.grant.is_free:
+            author.check(channel, user, self._now_ms)
         event = Event(channel, name, event_id, user, self._now_ms(), payload, None, persist)
         return Submission(event, _text_of(payload) if persist and name == CHAT_MESSAGE else "")
+
+    def check(self, author: Author, channel: str, user_id: str) -> None:
+        """As :meth:`Author.check`, now."""
+        author.check(channel, user_id, self._now_ms)
 
     def ephemeral(self, channel: str, name: str, user_id: str, data: bytes) -> Submission:
         """An event of the server's own."""

@@ -17,7 +17,7 @@ from .context import Context
 from .frames import PING, Receiver, close_frame, text_frame
 from .outlet import Outlet
 from .session import Session, error_for
-from .submissions import resolve_channel
+from .submissions import Author, resolve_channel
 from .subscription import Subscription
 
 _PONG = text_frame(wire.encode(wire.Pong()))
@@ -33,7 +33,7 @@ class Link(Outlet):
     __slots__ = ("_heard", "_ping_sent", "_ranks", "_receiver", "session")
 
     def __init__(self, context: Context, session: Session, transport: asyncio.Transport, number: int) -> None:
-        super().__init__(context, transport, number)
+        super().__init__(context, transport, number, session.author.grant)
         self._receiver = Receiver(context.config.max_message_bytes)
         self._ranks = 0
         self._heard = True
@@ -91,6 +91,9 @@ class Link(Outlet):
 
     def leave(self) -> None:
         super().leave()
+        self._untrack_all()
+
+    def _untrack_all(self) -> None:
         tracked, self.session.tracked = self.session.tracked, set()
         for channel in tracked:
             self._announce(self._context.presence.untrack(channel, self._user_id, self))
@@ -107,6 +110,8 @@ class Link(Outlet):
             return
         try:
             command = self.session.decode(payload)
+            if not self.session.author.grant.is_free:
+                self.session.check_right(command)
             self._handlers[type(command)](self, command)
         except Refused as error:
             self._context.counters.refuse(error)
@@ -120,6 +125,7 @@ class Link(Outlet):
         topic = self.session.topic(command.topic)
         held = self._subscriptions.get(topic.name)
         self.session.check_subscribe(command, len(self._subscriptions) - (held is not None))
+        self.session.author.grant.check_read(topic.pattern)
         if held is not None:
             self._forget(held)
         self._ranks += 1
@@ -202,6 +208,7 @@ class Link(Outlet):
     def _track(self, command: wire.Track) -> None:
         channel = resolve_channel(command.topic, self.session.author.projects)
         self.session.check_track(channel)
+        self._context.maker.check(self.session.author, channel, self._user_id)
         state = wire.checked_json(command.state, "state")
         change = self._context.presence.track(channel, self._user_id, self, state)
         self.session.tracked.add(channel)
@@ -222,7 +229,29 @@ class Link(Outlet):
             return  # stopping or overloaded: presence is about now, and now it cannot be told
 
     def _auth(self, command: wire.Auth) -> None:
-        """A server that requires no token ignores it."""
+        """Go on as whoever the token says; a key of somebody else's system is ignored where none is wanted."""
+        try:
+            grant = self._context.access.of_credential(command.token)
+        except Refused as error:
+            self.send(error_for(b"", error))
+            self.close(CloseCode.NOT_AUTHORIZED, error.message)
+            return
+        if grant is None or grant is self.session.author.grant:
+            return
+        if grant.allowance is not None and grant.allowance is not self.session.author.grant.allowance:
+            grant.allowance.check_links()
+        if grant.name != self._user_id:  # presence is of a user: the new one says what they track
+            self._untrack_all()
+        self.regrant(grant)
+        self.session.author = Author(grant.name, self.session.author.projects, grant)
+        for channel in [channel for channel in self.session.tracked if not grant.may_send(channel)]:
+            self._untrack(wire.Untrack(channel))
+        for held in list(self._subscriptions.values()):
+            try:
+                grant.check_read(held.topic.pattern)
+            except Refused as error:
+                self._forget(held)
+                self.send(wire.ErrorFrame(error.code, error.message, topic=held.topic.name))
 
     def _ping(self, command: wire.Ping) -> None:
         self.write(_PONG)

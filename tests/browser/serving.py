@@ -89,8 +89,10 @@ class Serving:
                     connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
                 answers = b""
                 while answers.count(b'"seq":') < len(numbers):
-                    answers += connection.recv(65536)
-                    assert b'"ok":false' not in answers
+                    part = connection.recv(65536)
+                    assert part, "the server closed the connection"
+                    assert b'"ok":false' not in part
+                    answers += part
 
     def get(self, path: str) -> Any:
         """GET JSON."""

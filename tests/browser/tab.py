@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 _NETWORK = ("net::ERR_", "WebSocket connection to")
 
 
+def until(page: Page, condition: str) -> None:
+    """Wait until a JavaScript expression holds, looked at once a frame.
+
+    Not playwright's ``wait_for_function``, which evaluates strings and is stopped by the page's own policy.
+    """
+    page.evaluate(
+        f"""() => new Promise((resolve, reject) => {{
+            const late = performance.now() + 10_000
+            const check = () => {{
+                if ({condition}) resolve()
+                else if (performance.now() > late) reject(new Error('never came true'))
+                else requestAnimationFrame(check)
+            }}
+            check()
+        }})"""
+    )
+
+
 class Tab:
     """A tab that notes every error on its console.
 
@@ -80,21 +98,8 @@ class Tab:
         expect(self.page.locator(".row .text")).to_have_text(texts)
 
     def until(self, condition: str) -> None:
-        """Wait until a JavaScript expression holds, looked at once a frame.
-
-        Not playwright's ``wait_for_function``, which evaluates strings and is stopped by the page's own policy.
-        """
-        self.page.evaluate(
-            f"""() => new Promise((resolve, reject) => {{
-                const late = performance.now() + 10_000
-                const check = () => {{
-                    if ({condition}) resolve()
-                    else if (performance.now() > late) reject(new Error('never came true'))
-                    else requestAnimationFrame(check)
-                }}
-                check()
-            }})"""
-        )
+        """Wait until a JavaScript expression holds."""
+        until(self.page, condition)
 
     def run(self, script: str, argument: Any = None) -> Any:
         """The value of a JavaScript function in the page."""
@@ -103,11 +108,15 @@ class Tab:
     def scroll_to(self, top: str) -> None:
         """Scroll the messages, as a wheel would, and wait for the event to have been handled."""
         self.run(
-            f"""() => new Promise(resolve => {{
+            f"""async () => {{
                 const list = document.querySelector('.scroller')
+                const frame = () => new Promise(requestAnimationFrame)
+                // A list that is being laid out right now does not listen: nobody scrolls in the frame that a page opens.
+                for (let height = -1; height !== list.scrollHeight; await frame(), await frame()) height = list.scrollHeight
                 list.scrollTop = {top}
-                requestAnimationFrame(() => requestAnimationFrame(resolve))
-            }})"""
+                await frame()
+                await frame()
+            }}"""
         )
 
     def open_room(self, name: str) -> None:

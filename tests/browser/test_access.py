@@ -171,18 +171,18 @@ def test_the_theme_follows_the_system_until_it_is_chosen(open_tab: NewTab) -> No
     assert tab.run(ground) == dark
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 2200])
-def test_no_width_makes_the_page_scroll_sideways(open_tab: NewTab, server: Serving, room: str, width: int) -> None:
+def test_no_width_makes_the_page_scroll_sideways(open_tab: NewTab, server: Serving, room: str) -> None:
     server.send(room, "averylongwordwithoutanybreak" * 20, "averylongname" * 9)
     server.send(room, "```\n" + "code " * 100 + "\n```", "grace")
-    tab = open_tab("ada", viewport={"width": width, "height": 700})
+    tab = open_tab("ada")
     expect(tab.page.locator(".row")).to_have_count(2)
-    for where in ("document.documentElement", "document.querySelector('.scroller')"):
-        assert tab.run(f"() => {where}.scrollWidth <= {where}.clientWidth")
-    right = tab.run(
-        "() => Math.max(...[...document.querySelectorAll('.bubble')].map(node => node.getBoundingClientRect().right))"
-    )
-    assert right <= width
+    for width in (320, 390, 768, 1280, 2200):
+        tab.page.set_viewport_size({"width": width, "height": 700})
+        tab.until(f"innerWidth === {width}")
+        for where in ("document.documentElement", "document.querySelector('.scroller')"):
+            assert tab.run(f"() => {where}.scrollWidth <= {where}.clientWidth"), f"{where} at {width}"
+        edges = "[...document.querySelectorAll('.bubble')].map(node => node.getBoundingClientRect().right)"
+        assert tab.run(f"() => Math.max(...{edges})") <= width
 
 
 def test_notifications_are_asked_for_and_shown_when_hidden(open_tab: NewTab, server: Serving, room: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from .conftest import NewTab
@@ -53,15 +52,15 @@ def test_typing_filters_and_names_that_cannot_be_are_refused(open_tab: NewTab, r
     expect(tab.page.get_by_label("Find or create a room")).to_have_value("")
 
 
-@pytest.mark.parametrize("name", ["日本語", "Ünïcode.room", "a/b/c"])
-def test_rooms_in_any_script(open_tab: NewTab, room: str, name: str) -> None:
+def test_rooms_in_any_script(open_tab: NewTab, room: str) -> None:
     ada, grace = open_tab("ada"), open_tab("grace")
-    find(ada, name)
-    ada.page.keyboard.press("Enter")
-    expect(ada.page.locator("h1 bdi")).to_have_text(name)
-    ada.say(f"hello {room}")
-    grace.open_room(name)
-    grace.sees(f"hello {room}")
+    for name in ("日本語", "Ünïcode.room", "a/b/c"):
+        find(ada, name)
+        ada.page.keyboard.press("Enter")
+        expect(ada.page.locator("h1 bdi")).to_have_text(name)
+        ada.say(f"hello {room}")
+        grace.open_room(name)
+        grace.sees(f"hello {room}")
 
 
 def test_unread_messages_are_counted_here_and_across_a_visit(

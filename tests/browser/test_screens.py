@@ -6,7 +6,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from .conftest import NewTab
@@ -31,27 +30,30 @@ TALK = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", SIZES)
-def test_screens(open_tab: NewTab, own_server: Serving, tmp_path: Path, name: str, scheme: str) -> None:
-    width, height, scale = SIZES[name]
+def test_screens(open_tab: NewTab, own_server: Serving, tmp_path: Path) -> None:
     now_ms = int(time.time() * 1000)
     for user, minutes, text in TALK:
         own_server.send("general", text, user, timestamp=now_ms - minutes * MINUTE_MS)
     for room in ("design", "deploys", "lunch", "random"):
         own_server.send(room, "hello", "grace")
-    options = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "device_scale_factor": scale}
     others = [open_tab(user, at=own_server, in_room="general") for user in ("grace", "linus", "margaret")]
-    tab: Tab = open_tab("ada", at=own_server, in_room="general", reduced_motion="reduce", **options)
-    expect(tab.page.locator(".people li")).to_have_count(4)
+    tabs: dict[str, Tab] = {}
+    for name, (width, height, scale) in SIZES.items():
+        view = {"viewport": {"width": width, "height": height}, "device_scale_factor": scale}
+        tabs[name] = open_tab("ada", at=own_server, in_room="general", reduced_motion="reduce", **view)
+        expect(tabs[name].page.locator(".people li")).to_have_count(4)
     own_server.send("design", "The dark theme is in", "grace")
     own_server.send("design", "Have a look", "grace")
     own_server.send("lunch", "Ramen?", "linus")
-    tab.say("Back in twenty.")
-    others[0].composer.press_sequentially("sounds")
-    expect(tab.page.locator(".typing")).to_contain_text("grace is typing")
-    expect(tab.page.locator(".row.pending")).to_have_count(0)
+    tabs["desktop"].say("Back in twenty.")
     folder = FOLDER if os.environ.get("CHATKIT_SCREENSHOTS") else tmp_path
     folder.mkdir(exist_ok=True)
-    picture = tab.page.screenshot(path=folder / f"{name}-{scheme}.png")
-    assert 10_000 < len(picture) < 200_000
+    for name, tab in tabs.items():
+        tab.sees("Back in twenty.")
+        others[0].composer.fill("")
+        others[0].composer.press_sequentially("sounds")
+        expect(tab.page.locator(".typing")).to_contain_text("grace is typing")
+        for scheme in ("light", "dark"):
+            tab.page.emulate_media(color_scheme=scheme)
+            picture = tab.page.screenshot(path=folder / f"{name}-{scheme}.png")
+            assert 10_000 < len(picture) < 200_000

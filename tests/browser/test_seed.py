@@ -87,6 +87,7 @@ def test_empty_text_is_not_sent(open_tab: NewTab, server: Serving, room: str) ->
     expect(tab.page.get_by_role("button", name="Send")).to_be_disabled()
     tab.say("not empty")
     tab.shows(["not empty"])
+    expect(tab.page.locator(".row.sent")).to_have_count(1)
     assert server.texts(room) == ["not empty"]
 
 

@@ -165,7 +165,7 @@ def test_a_port_that_is_taken(shared_server: Server, tmp_path: Path) -> None:
 def test_completion_knows_the_commands_and_the_options() -> None:
     words = chatkit(env={"_CHATKIT_COMPLETE": "complete_bash", "COMP_WORDS": "chatkit ta", "COMP_CWORD": "1"})
     assert words.stdout.split() == ["tail"]
-    flags = chatkit(env={"_CHATKIT_COMPLETE": "complete_bash", "COMP_WORDS": "chatkit send --t", "COMP_CWORD": "2"})
+    flags = chatkit(env={"_CHATKIT_COMPLETE": "complete_bash", "COMP_WORDS": "chatkit send --ti", "COMP_CWORD": "2"})
     assert flags.stdout.split() == ["--timeout"]
     flags = chatkit(env={"_CHATKIT_COMPLETE": "complete_bash", "COMP_WORDS": "chatkit serve --dur", "COMP_CWORD": "2"})
     assert flags.stdout.split() == ["--durability"]

@@ -77,15 +77,16 @@ class MemoryLog(Log):
         self, plan: Plan, progress: Callable[[int], None] | None = None, limit: int | None = None
     ) -> Pruned:
         assert plan.before_ms is None, "it keeps no times"
+        going = 0 if plan.keep is None else len(self._events) - plan.keep
         removed = 0
-        while plan.keep is not None and len(self._events) > plan.keep and removed != limit:
+        while removed < going and removed != limit:
             self.floor = self._events[0].seq or 0
             await asyncio.sleep(0)
             del self._events[0]
             removed += 1
             if progress:
                 progress(removed)
-        return Pruned(removed, done=plan.keep is None or len(self._events) <= plan.keep)
+        return Pruned(removed, done=removed >= going)
 
     async def channels(self) -> list[ChannelStats]:
         newest = {event.channel: event for event in self._events}

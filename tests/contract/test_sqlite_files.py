@@ -36,7 +36,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_new_database_is_private_and_says_that_it_is_ours(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "chat.db"
     prepared = prepare(path)
-    assert (prepared.created, prepared.migrated_from, prepared.schema, prepared.events) == (True, None, 1, 0)
+    assert (prepared.created, prepared.migrated_from, prepared.schema, prepared.events) == (
+        True,
+        None,
+        schema.VERSION,
+        0,
+    )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert execute(path, "PRAGMA application_id") == [(schema.APPLICATION_ID,)]

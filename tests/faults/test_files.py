@@ -100,8 +100,10 @@ def test_a_corrupt_page_is_damage_and_no_traceback(tmp_path: Path) -> None:
     if server.port:
         with Raw(server.port) as raw:
             assert raw.request("GET", "/api/messages?limit=1000").status in (200, 503)
-            assert raw.request("POST", SEND, {"roomId": "a", "text": "hi"}).status in (200, 503)
-        server.stop()
+            answer = raw.request("POST", SEND, {"roomId": "a", "text": "hi"})
+            assert answer.status in (200, 503)
+        if answer.status == 200:  # else it ends by itself
+            server.stop()
     assert server.wait() in (0, 1, 65, 74)
     assert "Traceback" not in server.log, server.log
 
@@ -202,7 +204,7 @@ def test_a_clock_set_back_a_day_changes_no_order(tmp_path: Path) -> None:
         load.server_at(server.port)
         load.wait_acknowledged(5)
         load.finish(db)
-        pruned = chatkit("prune", "--older-than", "12h", "--url", f"http://127.0.0.1:{server.port}")
+        pruned = chatkit("prune", "--older-than", "12h", "--db", str(server.db))
         assert (
             pruned.stdout == "0 events removed\n"
         )  # the old-looking ones follow younger ones: never out of the middle

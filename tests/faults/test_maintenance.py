@@ -30,7 +30,7 @@ def fill(server: Server, count: int, size: int = 20) -> None:
         payloads = [
             json.dumps({"roomId": ROOM, "id": f"fill{number}", "text": "x" * size}).encode() for number in range(count)
         ]
-        head = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+        head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
         for start in range(0, count, 200):
             chunk = payloads[start : start + 200]
             raw.send(b"".join(head.format(SEND, len(payload)).encode() + payload for payload in chunk))
@@ -111,7 +111,7 @@ def test_pruning_under_load_takes_the_oldest_and_stops_nobody(tmp_path: Path) ->
         load.server_at(server.port)
         load.wait_delivered(4000)
         load.wait_acknowledged(20)
-        done = chatkit("prune", "--keep", "100", "--url", url(server))
+        done = chatkit("prune", "--keep", "100", "--db", str(server.db))
         assert done.returncode == 0, done.stderr
         assert int(done.stdout.split()[0].replace(",", "")) >= 3900
         load.wait_acknowledged(20)
@@ -198,7 +198,7 @@ def test_a_slow_reader_that_pruning_overtakes_is_told(tmp_path: Path) -> None:
             slow.say("subscribe", topic=f"chat/{ROOM}", after=0)
             assert slow.hear()["recovered"]
             assert slow.hear()["seq"] == 1
-            assert chatkit("prune", "--keep", "1", "--url", url(server)).returncode == 0
+            assert chatkit("prune", "--keep", "1", "--db", str(server.db)).returncode == 0
             seqs = [1]
             closed = threading.Event()
             while not closed.is_set():

@@ -13,6 +13,7 @@ import pytest
 from chatkit.errors import LogFailed
 from chatkit.log import rows
 from chatkit.server import routes
+from chatkit.server.submissions import Author
 from tests.socket.harness import Server
 from tests.socket.raw import Closed
 
@@ -70,7 +71,7 @@ def test_a_lock_held_by_another_program_is_a_503_and_passes(server: Server) -> N
 def test_a_sender_that_cannot_be_told_does_not_keep_the_others_waiting(server: Server) -> None:
     def submit_broken() -> None:
         context = server.context
-        submission = context.maker.message(context.nobody, "a", "first")
+        submission = context.maker.message(Author(None, context.projects), "a", "first")
         context.journal.submit(submission, broken)
 
     with server.raw() as raw:

@@ -22,24 +22,24 @@ NOT_HTTP = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # the start of TLS
     b"GET\r\n\r\n",
     b"GET / HTTP/1.1\r\n\r\n",  # no Host
-    b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n",
     b"GET / HTTP/1.1\nHost: a\n\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nbad name: b\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nx: a\0b\r\n\r\n",
-    b"GET healthz HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz\r\n",
-    b"POST /setup HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 100,
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n folded: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nbad name: b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nx: a\0b\r\n\r\n",
+    b"GET healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\nx\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz\r\n",
+    b"POST /setup HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 100,
 ]
 
 
@@ -55,7 +55,7 @@ def test_what_is_not_http_is_answered_400_and_closed(shared: Server, data: bytes
 
 
 def test_another_version_of_http_is_not_spoken(shared: Server) -> None:
-    for data in (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", b"GET / HTTP/0.9\r\nHost: a\r\n\r\n"):
+    for data in (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", b"GET / HTTP/0.9\r\nHost: localhost\r\n\r\n"):
         with shared.raw() as raw:
             raw.send(data)
             answer = raw.response()
@@ -128,7 +128,7 @@ def test_a_client_that_is_still_sending_too_much_hears_why(shared: Server, megab
 @pytest.mark.parametrize("line_end", [b"", b"\r\n\r\n"], ids=["unfinished", "finished"])
 def test_a_head_that_is_too_long_is_refused(shared: Server, line_end: bytes) -> None:
     with shared.raw() as raw:
-        raw.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 17_000 + line_end)
+        raw.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 17_000 + line_end)
         answer = raw.response()
         assert (answer.status, answer.code) == (431, "head_too_large")
         assert raw.is_closed()
@@ -137,7 +137,7 @@ def test_a_head_that_is_too_long_is_refused(shared: Server, line_end: bytes) -> 
 def test_a_head_of_too_many_fields_is_refused(shared: Server) -> None:
     for count, status in ((99, 200), (100, 431)):
         with shared.raw() as raw:
-            raw.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * count + b"\r\n")
+            raw.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * count + b"\r\n")
             assert raw.response().status == status
 
 

@@ -164,8 +164,8 @@ def test_leave_is_refused_at_once_where_the_body_would_be(shared: Server) -> Non
 
 def test_an_absolute_target_means_its_path(shared: Server) -> None:
     with shared.raw() as raw:
-        assert raw.request("GET", "http://localhost:8787/healthz").status == 200
-        assert raw.request("GET", "http://localhost:8787").status == 200
+        assert raw.request("GET", "http://localhost:8787/healthz", host="localhost:8787").status == 200
+        assert raw.request("GET", "http://localhost:8787", host="localhost:8787").status == 200
 
 
 def test_empty_lines_before_a_request_are_ignored(shared: Server) -> None:

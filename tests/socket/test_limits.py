@@ -40,7 +40,7 @@ def test_one_connection_more_than_the_limit_is_told_to_come_back(make_server: Ca
     "begun",
     [
         b"G",
-        b"GET /healthz HTTP/1.1\r\nHost: a\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
         request_bytes("POST", SEND, {"roomId": "a", "text": "hi"})[:-3],
         request_bytes("POST", SEND, b"", content_length="", transfer_encoding="chunked") + b"5\r\n{}",
         request_bytes("GET", "/healthz") + b"GET /heal",

@@ -11,7 +11,7 @@ from ...errors import InvalidName
 from .pruning import Plan
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw])")
+_AGE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhdw])")
 
 
 class Retention(msgspec.Struct, frozen=True):

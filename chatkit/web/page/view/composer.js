@@ -17,8 +17,9 @@ export function Composer({ channel, onSend }) {
     sayTyping(channel, value.trim() !== '')
   }
   const send = () => {
-    if (!text.trim()) return
-    onSend(text.trim())
+    const written = field.current.value.trim() // not the state, which a fast typist may be ahead of
+    if (!written) return
+    onSend(written)
     write('')
     field.current.focus()
   }

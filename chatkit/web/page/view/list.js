@@ -18,6 +18,7 @@ export class MessageList extends Component {
   #drawn = [0, 0]
   #height = 800
   #lastTop = 0
+  #bodyHeight = 0
   #observer = new ResizeObserver(() => requestAnimationFrame(() => this.#scroller && this.#settle()))
 
   get #place() {
@@ -105,6 +106,7 @@ export class MessageList extends Component {
     const top = this.#place.stick ? this.#scroller.scrollHeight : this.#top() + this.#before.offsetTop
     if (Math.abs(this.#scroller.scrollTop - top) > 0.5) this.#scroller.scrollTop = top
     this.#lastTop = this.#scroller.scrollTop
+    this.#bodyHeight = this.#body.offsetHeight
     this.#drawMore()
   }
 
@@ -128,11 +130,15 @@ export class MessageList extends Component {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller
     if (scrollTop === this.#lastTop) return
     const left = scrollHeight - scrollTop - clientHeight
-    // Somebody who scrolls up by a hair wants to leave the bottom, even while messages are pouring in.
+    const { stick } = this.#place
+    // At the bottom of a list whose size has changed since it was settled, a move is the browser's own, made to stay in
+    // bounds; the observer has seen the same two sizes change, so `#settle` follows. Otherwise one can only go up from there, and by a hair is enough, even while messages
+    // are pouring in.
+    if (stick && (this.#body.offsetHeight !== this.#bodyHeight || clientHeight !== this.#height)) return
     const up = scrollTop < this.#lastTop - 1
     this.#lastTop = scrollTop
     const [row, offset] = this.#edge(scrollTop)
-    Object.assign(this.#place, { stick: up ? left < 2 : left < AT_BOTTOM_PX, row, offset })
+    Object.assign(this.#place, { stick: stick ? !(up && left >= 2) : !up && left < AT_BOTTOM_PX, row, offset })
   }
 
   // The row at the top edge, and how far it reaches above it: off the document, which is right even where the window
