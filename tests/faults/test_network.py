@@ -177,7 +177,11 @@ def test_a_peer_that_vanishes_is_noticed_by_a_ping(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "begun", [b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{"]
+    "begun",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+        b"POST /setup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{",
+    ],
 )
 def test_a_slow_head_or_body_is_answered_408(server: Server, begun: bytes) -> None:
     with Raw(server.port) as raw:
@@ -260,9 +264,7 @@ def test_a_journal_over_its_limit_refuses_and_recovers(tmp_path: Path) -> None:
 
 def _request(body: dict[str, str]) -> bytes:
     payload = json.dumps(body).encode()
-    head = (
-        f"POST {SEND} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-    )
+    head = f"POST {SEND} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
     return head.encode() + payload
 
 
@@ -271,9 +273,7 @@ def test_a_stream_resumes_by_its_last_event_id(server: Server, accept: str) -> N
     with Raw(server.port) as raw, Raw(server.port) as stream:
         for number in range(5):
             send(raw, number, 10)
-        head = (
-            f"GET /api/stream?channel=chat/{ROOM} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nLast-Event-ID: 3\r\n\r\n"
-        )
+        head = f"GET /api/stream?channel=chat/{ROOM} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nLast-Event-ID: 3\r\n\r\n"
         stream.send(head.encode())
         assert b" 200 OK" in stream.read_until(b"\r\n\r\n")
         frames = [hear(stream) for _ in range(4)]
