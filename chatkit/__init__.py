@@ -21,7 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client.client import Chat, connect
     from .client.events import Event, Notice, Presence
+    from .client.position import Cursor, Position
     from .client.sending import Receipt
+    from .client.stream import Stream
     from .errors import ChatkitError, DeadlineExceeded, InvalidName, LogError, Refused, Unreachable
 
     __version__: str
@@ -29,14 +31,17 @@ if TYPE_CHECKING:
 __all__ = [
     "Chat",
     "ChatkitError",
+    "Cursor",
     "DeadlineExceeded",
     "Event",
     "InvalidName",
     "LogError",
     "Notice",
+    "Position",
     "Presence",
     "Receipt",
     "Refused",
+    "Stream",
     "Unreachable",
     "__version__",
     "connect",
@@ -45,14 +50,17 @@ __all__ = [
 _HOMES = {
     "Chat": ".client.client",
     "ChatkitError": ".errors",
+    "Cursor": ".client.position",
     "DeadlineExceeded": ".errors",
     "Event": ".client.events",
     "InvalidName": ".errors",
     "LogError": ".errors",
     "Notice": ".client.events",
+    "Position": ".client.position",
     "Presence": ".client.events",
     "Receipt": ".client.sending",
     "Refused": ".errors",
+    "Stream": ".client.stream",
     "Unreachable": ".errors",
     "connect": ".client.client",
 }

@@ -7,6 +7,8 @@
     ├── Refused                  the server said no: a stable code, a status, a sentence
     ├── Unreachable              no server answers at the URL
     ├── DeadlineExceeded         no answer in the time allowed; the outcome is unknown
+    ├── SpoolError               the messages that wait on this machine cannot be read or written
+    │   └── SpoolBusy            another process is delivering them
     └── LogError                 the log on disk cannot be used
         ├── NotALog              the file is something else
         ├── SchemaTooNew         made by a newer chatkit
@@ -96,6 +98,14 @@ class DeadlineExceeded(ChatkitError):
     """No answer in the time allowed. The outcome is unknown: retry with the same id."""
 
 
+class SpoolError(ChatkitError):
+    """The spool cannot be used as it is."""
+
+
+class SpoolBusy(SpoolError):
+    """Another process is delivering what waits for the server: one at a time, or the order would be lost."""
+
+
 class LogError(ChatkitError):
     """The log on disk cannot be used as it is."""
 
@@ -175,6 +185,7 @@ class ExitCode(IntEnum):
     DAMAGED = 65
     UNREACHABLE = 69
     IO_ERROR = 74
+    SPOOLED = 75  # EX_TEMPFAIL: not delivered yet, and safe
     NOT_AUTHORIZED = 77
     TIMED_OUT = 124
     INTERRUPTED = 130
@@ -192,6 +203,8 @@ def exit_code(error: ChatkitError) -> ExitCode:
         return ExitCode.UNREACHABLE
     if isinstance(error, DeadlineExceeded):
         return ExitCode.TIMED_OUT
+    if isinstance(error, SpoolBusy):
+        return ExitCode.SPOOLED
     if isinstance(error, Refused) and error.status in (401, 403):
         return ExitCode.NOT_AUTHORIZED
     return ExitCode.REFUSED

@@ -26,6 +26,7 @@ CHATKIT = [sys.executable, "-m", "chatkit.cli"]
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a command: this one's, without what the developer has set for chatkit."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("CHATKIT_")}
+    env |= {"CHATKIT_SPOOL": "/nowhere/spool.db"}  # not the developer's
     env |= {"CHATKIT_USER": "tester", "PYTHONWARNINGS": "error", "COLUMNS": "100", "NO_COLOR": "1", "TERM": "xterm"}
     return env | extra
 

@@ -21,6 +21,8 @@ Examples:
   git log -1 | chatkit send builds --user ci
 
   make 2>&1 | chatkit send builds --lines
+
+  chatkit send ops "backup done" --spool
 """
 
 _TAIL = """Follow one or more channels.
@@ -37,6 +39,21 @@ Examples:
   chatkit tail general --after 0 --no-follow
 
   chatkit tail builds --event build:done --count 1
+
+  chatkit tail builds --after 0 --json --cursor builds.cursor | while read -r event; do ...; done
+"""
+
+_FLUSH = """Deliver what `chatkit send --spool` kept while the server was away.
+
+Messages go out in the order they were sent, each once. The next successful `chatkit send` and a running `chatkit tail`
+of the same server do so by themselves. A message that the server refuses for good is set aside, and does not hold up
+the others.
+
+Examples:
+
+  chatkit flush
+
+  chatkit flush --list
 """
 
 _SETUP = """Create or migrate the database; does nothing to one that is up to date.
@@ -128,6 +145,7 @@ COMMANDS: Final = (
     Command("serve", _SERVE, None),  # the server's settings say what they are
     Command("send", _SEND, options.SEND),
     Command("tail", _TAIL, options.TAIL),
+    Command("flush", _FLUSH, options.FLUSH),
     Command("backup", _BACKUP, options.BACKUP),
     Command("restore", _RESTORE, options.RESTORE),
     Command("doctor", _DOCTOR, options.DOCTOR),

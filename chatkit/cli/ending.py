@@ -18,6 +18,7 @@ MEANINGS = {
     ExitCode.DAMAGED: "the database, or the backup, is damaged",
     ExitCode.UNREACHABLE: "cannot reach the server",
     ExitCode.IO_ERROR: "the disk failed; the outcome of the last send is unknown",
+    ExitCode.SPOOLED: "not delivered yet, waits in the spool",
     ExitCode.NOT_AUTHORIZED: "not authorised",
     ExitCode.TIMED_OUT: "timed out; the outcome is unknown",
     ExitCode.INTERRUPTED: "interrupted",
@@ -55,9 +56,13 @@ def failed(error: ChatkitError, where: str = "") -> int:
 
 def complain(sentence: str) -> None:
     """One line on stderr; nothing when nobody reads it."""
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(sentence.split()))
     with contextlib.suppress(OSError, ValueError):
-        print(f"chatkit: {line}", file=sys.stderr, flush=True)
+        print(f"chatkit: {one_line(sentence)}", file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """``text`` in one line, harmless on a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(text.split()))
 
 
 def reader_gone() -> int:

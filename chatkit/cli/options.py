@@ -80,6 +80,13 @@ SEND: Final[tuple[Argument | Option, ...]] = (
         metavar="ID",
     ),
     _URL,
+    Option(
+        "spool",
+        ("--spool",),
+        bool,
+        False,
+        "Where the server cannot take it now: keep it on this machine, to be sent later, and exit with 75.",
+    ),
     Option("json_output", ("--json",), bool, False, "Print the acknowledgement, one JSON object a message."),
     Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success."),
     Option(
@@ -94,6 +101,14 @@ TAIL: Final[tuple[Argument | Option, ...]] = (
     Option("last", ("--last", "-n"), int, None, "Start with the newest N events of each; by default 10.", metavar="N"),
     Option(
         "after", ("--after",), int, None, "Start with every event after this seq; 0 is all there is.", metavar="SEQ"
+    ),
+    Option(
+        "cursor",
+        ("--cursor",),
+        str,
+        None,
+        "Keep the position in this file, and go on from there; --last and --after are for the first time.",
+        metavar="FILE",
     ),
     Option("json_output", ("--json",), bool, False, "Print one JSON object a line."),
     Option("no_follow", ("--no-follow",), bool, False, "Print what there is and exit."),
@@ -155,6 +170,31 @@ PRUNE: Final[tuple[Argument | Option, ...]] = (
 TOP: Final[tuple[Argument | Option, ...]] = (
     _URL,
     Option("interval_s", ("--interval",), float, 1.0, "Seconds between two looks.", metavar="SECONDS"),
+)
+
+FLUSH: Final[tuple[Argument | Option, ...]] = (
+    _URL,
+    Option(
+        "list_only",
+        ("--list",),
+        bool,
+        False,
+        "Show what is in the spool, without a URL that for every server; deliver nothing.",
+    ),
+    Option("json_output", ("--json",), bool, False, "With --list: print one JSON object a message."),
+    Option("retry", ("--retry",), bool, False, "Try what was refused and set aside once more, too."),
+    Option(
+        "drop",
+        ("--drop",),
+        list[str],
+        None,
+        "Remove the message of this id from the spool for good, and deliver nothing; repeatable.",
+        metavar="ID",
+    ),
+    Option("quiet", ("--quiet", "-q"), bool, False, "Print nothing on success."),
+    Option(
+        "timeout_s", ("--timeout",), float, 10.0, "Seconds to try before giving up on a message.", metavar="SECONDS"
+    ),
 )
 
 READY_FILE: Final = Option(

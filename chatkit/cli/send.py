@@ -6,12 +6,14 @@ import json
 import math
 import os
 import sys
+import time
 
-from ..client.endpoint import DEFAULT_URL, checked_token, default_user, parse_url
+from ..client.endpoint import DEFAULT_URL, Endpoint, checked_token, default_user, parse_url
 from ..client.oneshot import send
+from ..client.places import spool_path
 from ..client.sending import Receipt, channel_of, message
 from ..errors import Refused
-from .ending import UsageError
+from .ending import UsageError, complain
 
 #: No server takes a message of this size; reading on would only fill the memory.
 MAX_TEXT_BYTES = 16 * 2**20
@@ -28,6 +30,7 @@ def run(
     json_output: bool,
     quiet: bool,
     timeout_s: float,
+    spool: bool = False,
 ) -> int:
     """Send, and return the exit code; raises ChatkitError."""
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
@@ -41,9 +44,21 @@ def run(
             raise UsageError("--lines reads standard input; leave out the text")
         if event_id is not None:
             raise UsageError("--id is the id of one message; leave it out with --lines")
+        if spool:
+            from .spool_lines import run as spool_lines  # noqa: PLC0415
+
+            return spool_lines(
+                endpoint,
+                channel,
+                user=sender,
+                token=token,
+                timeout_s=timeout_s,
+                json_output=json_output,
+                quiet=quiet,
+            )
         from .send_lines import run as send_lines  # noqa: PLC0415 - asyncio, which one message does without
 
-        return send_lines(
+        code = send_lines(
             endpoint,
             channel,
             user=sender,
@@ -52,15 +67,43 @@ def run(
             json_output=json_output,
             quiet=quiet,
         )
+        if code == 0:
+            _deliver_rest(endpoint, token, timeout_s)
+        return code
     text = " ".join(words) if words else read_text()
+    if spool:
+        from .spool_one import run as spool_one  # noqa: PLC0415 - sqlite3
+
+        return spool_one(
+            endpoint, channel, text, event_id, user=sender, token=token, timeout_s=timeout_s, show=(json_output, quiet)
+        )
     post = message(channel, text, user=sender, event_id=event_id)
     receipt = send(endpoint, post, token=token, timeout_s=timeout_s)
+    show_receipt(receipt, json_output, quiet)
+    _deliver_rest(endpoint, token, timeout_s)
+    return 0
+
+
+def _deliver_rest(endpoint: Endpoint, token: str | None, at_most_s: float) -> None:
+    """The server is there: deliver what was spooled for it before, as far as the time allows."""
+    path = spool_path()
+    if not os.path.exists(path):
+        return
+    from .spool_rest import run as deliver_rest  # noqa: PLC0415 - sqlite3
+
+    until = time.monotonic() + at_most_s
+    rest = deliver_rest(path, endpoint, token, lambda: time.monotonic() < until)
+    if rest.error:
+        complain(f"what was spooled for {endpoint.url} before still waits: {rest.error}")
+
+
+def show_receipt(receipt: Receipt, json_output: bool, quiet: bool) -> None:
+    """Say that a message is there."""
     if json_output:
         print(receipt_json(receipt), flush=True)
     elif not quiet and sys.stdout.isatty():
         there = "already there" if receipt.duplicate else "sent"
         print(f"{there}: {receipt.channel} #{receipt.seq}")
-    return 0
 
 
 def read_text() -> str:

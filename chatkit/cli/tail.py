@@ -7,16 +7,21 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import aclosing
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ..client.client import Chat, connect
 from ..client.events import Event, Notice
+from ..client.stream import Stream
+from ..errors import InvalidName
+from .cursor import CursorFile
 from .ending import UsageError, complain
 from .interrupt import interrupts
 from .render import Renderer
+from .tail_spool import Courier
 
 DEFAULT_LAST = 10
 
@@ -26,6 +31,7 @@ def run(
     channels: list[str],
     last: int | None,
     after: int | None,
+    cursor: str | None,
     json_output: bool,
     no_follow: bool,
     events: list[str] | None,
@@ -40,28 +46,55 @@ def run(
         raise UsageError("--last and --after exclude each other: both say where to start")
     if last is None and after is None:
         last = DEFAULT_LAST
+    file = CursorFile(cursor) if cursor else None
     several = len(channels) > 1 or any("*" in channel for channel in channels)
     printer = _Printer(json_output, events or [], several)
     chat = connect(url)
-    stream = chat.tail(
-        *channels,
-        last=last,
-        after=after,
-        follow=not no_follow,
-        ephemeral=printer.wants_ephemeral,
-        on_notice=_on_notice,
-    )
+    kept = file.read() if file else None
+    courier = None if no_follow else Courier(chat.endpoint, chat.token)
+
+    def on_level() -> None:
+        if file:
+            file.keep(stream.cursor)
+        if courier:
+            courier.connected()
+
+    try:
+        stream = chat.tail(
+            *channels,
+            last=last,
+            after=after,
+            cursor=kept,
+            follow=not no_follow,
+            ephemeral=printer.wants_ephemeral,
+            on_notice=_on_notice,
+            on_level=on_level,
+        )
+    except InvalidName as error:
+        raise file.wrong(error) if file and error.what == "cursor" else error from None
+    if file:
+        file.keep(stream.cursor)  # where it cannot be written, hear so before the first event is printed
     with interrupts():
-        asyncio.run(_print_all(chat, stream, printer, count))
+        asyncio.run(_run(courier, _print_all(chat, stream, printer, count, file)))
     return 0
 
 
-async def _print_all(chat: Chat, stream: AsyncGenerator[Event, None], printer: _Printer, count: int | None) -> None:
+async def _run(courier: Courier | None, printing: Coroutine[Any, Any, None]) -> None:
+    async with courier.at_work() if courier else contextlib.nullcontext():
+        await printing
+
+
+async def _print_all(chat: Chat, stream: Stream, printer: _Printer, count: int | None, file: CursorFile | None) -> None:
     left = count
     with _watching_stdout():
         async with chat, aclosing(stream):
             async for event in stream:
-                if printer.print(event) and left is not None:
+                printed = printer.print(event)
+                if file and printed:
+                    file.keep(stream.cursor)
+                elif file:
+                    file.keep_lazily(lambda: stream.cursor)
+                if printed and left is not None:
                     left -= 1
                     if left == 0:
                         return

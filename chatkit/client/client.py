@@ -16,13 +16,15 @@ from ..errors import ChatkitError
 from . import sending
 from .endpoint import DEFAULT_URL, Endpoint, checked_token, default_user, parse_url
 from .events import Event, Notice, Presence
-from .follow import follow
+from .follow import follow as follow_links
 from .here import Here
 from .http1 import encode_request
 from .link import Link, open_link
 from .pipe import Pipe
+from .position import Cursor
 from .resume import Reader
 from .sending import Receipt
+from .stream import Stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,6 +69,16 @@ class Chat:
         for link in list(self._links):
             await link.close()
         await self._pipe.close()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server is."""
+        return self._endpoint
+
+    @property
+    def token(self) -> str | None:
+        """The credential."""
+        return self._token
 
     # ----------------------------------------------------------------------------------------------- writing
 
@@ -149,26 +161,41 @@ class Chat:
         *channels: str,
         last: int | None = None,
         after: int | None = None,
+        cursor: Cursor | None = None,
         follow: bool = True,
         ephemeral: bool = False,
         filter: dict[str, Any] | None = None,  # noqa: A002 - the protocol's own name
         on_notice: Callable[[Notice], object] | None = None,
-    ) -> AsyncGenerator[Event, None]:
+        on_level: Callable[[], object] | None = None,
+    ) -> Stream:
         """Yield the events of channels as they come, each once, in the order of the log.
 
-        A lost connection is opened again, for as long as it takes, and the stream resumes where it was.
+        A lost connection is opened again, for as long as it takes, and the stream resumes where it was. To resume in
+        another process, keep :attr:`Stream.cursor` after an event is dealt with, and give it back as ``cursor``::
+
+            stream = chat.tail("general", after=0, cursor=Cursor.from_json(saved) if saved else None)
+            async for event in stream:
+                deal_with(event)
+                saved = stream.cursor.to_json()
+
+        Where the server cannot go on from a position (its log is another one, ends before it, or no longer has what
+        followed it), a notice of the kind ``gap`` says so, and the newest events that there are follow, 1,000 at most
+        for each channel.
 
         Args:
             channels: rooms, channels or patterns: ``general``, ``chat/general``, ``chat/*``, ``game/**``.
             last: start with the newest ``last`` events of each.
             after: start with every event after this seq. With neither: only what is new.
+            cursor: go on where a stream of the same channels and server was; then ``last`` and ``after`` are for
+                channels of which it had seen nothing yet.
             follow: go on with new events; ``False`` ends where the log ends now.
             ephemeral: yield events that are not in the log too, presence among them.
             filter: only events whose data has these values.
             on_notice: called when the connection is lost, when it is back, and when the server could not resume.
+            on_level: called when everything that was in the log has been yielded, and again after each new connection.
 
         Raises:
-            InvalidName: a channel breaks the grammar.
+            InvalidName: a channel breaks the grammar, or the cursor is of another server or other channels.
             Unreachable: the server cannot be reached in the first place.
             Refused: the server says no.
         """
@@ -177,13 +204,17 @@ class Chat:
         if last is not None and after is not None:
             raise TypeError("tail() takes `last` or `after`, not both")
         topics = [topic_of(channel) for channel in channels]
-        reader = Reader(topics, last=last, after=after, filter=filter)
-        return self._tail(reader, follow, ephemeral, on_notice or _ignore)
+        reader = Reader(topics, last=last, after=after, filter=filter, cursor=cursor, url=self.url)
+        events = follow_links(
+            reader,
+            self._open_link,
+            until_level=not follow,
+            on_notice=on_notice or _ignore,
+            on_level=on_level or _nothing,
+        )
+        return Stream(self._tail(events, ephemeral), reader)
 
-    async def _tail(
-        self, reader: Reader, following: bool, ephemeral: bool, on_notice: Callable[[Notice], object]
-    ) -> AsyncGenerator[Event, None]:
-        events = follow(reader, self._open_link, until_level=not following, on_notice=on_notice)
+    async def _tail(self, events: AsyncGenerator[Event, None], ephemeral: bool) -> AsyncGenerator[Event, None]:
         async with aclosing(events):
             async for event in events:
                 if ephemeral or event.seq is not None:
@@ -305,4 +336,8 @@ def connect(
 
 
 def _ignore(notice: Notice) -> None:
+    """The caller does not care."""
+
+
+def _nothing() -> None:
     """The caller does not care."""

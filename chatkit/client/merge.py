@@ -33,9 +33,9 @@ class Merge:
         if len(self._queues) == 1:
             return [event]
         self._queues[topic].append(event)
-        self._held += _size(event)
+        self._held += size_of(event)
         if self._held > self._hold_bytes:
-            return self._all()
+            return self.flush()
         return self._ready()
 
     def level(self, topic: str) -> list[Event]:
@@ -50,11 +50,12 @@ class Merge:
             if not waiting:
                 break
             event = min(waiting, key=lambda queue: queue[0].seq or 0).popleft()
-            self._held -= _size(event)
+            self._held -= size_of(event)
             out.append(event)
         return out
 
-    def _all(self) -> list[Event]:
+    def flush(self) -> list[Event]:
+        """Everything that is held back, without waiting for what may be older."""
         out = sorted((event for queue in self._queues.values() for event in queue), key=lambda event: event.seq or 0)
         for queue in self._queues.values():
             queue.clear()
@@ -62,5 +63,6 @@ class Merge:
         return out
 
 
-def _size(event: Event) -> int:
+def size_of(event: Event) -> int:
+    """Bytes that an event takes in memory, about."""
     return len(event.raw) + 200

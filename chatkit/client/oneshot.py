@@ -13,15 +13,25 @@ from .http1 import Response, Responses, encode_request
 from .sending import RETRY_STATUSES, Receipt, receipt_of
 
 if TYPE_CHECKING:
+    import socket
+    from typing import Self
+
     from .endpoint import Endpoint
     from .sending import Post
 
 
-def send(endpoint: Endpoint, post: Post, *, token: str | None, timeout_s: float) -> Receipt:
+def send(endpoint: Endpoint, post: Post, *, token: str | None, timeout_s: float, line: Line | None = None) -> Receipt:
     """Send ``post`` and return what the server says of it.
 
     A connection that is lost, and a status that passes, is tried again with the same id until ``timeout_s`` is over.
     A server that was never there is not waited for: whoever forgot to start it should hear so at once.
+
+    Args:
+        endpoint: the server.
+        post: what to send.
+        token: a credential.
+        timeout_s: seconds to try.
+        line: a connection for this send and more; by default one of its own.
 
     Raises:
         Unreachable: no server answers; nothing was sent.
@@ -35,7 +45,7 @@ def send(endpoint: Endpoint, post: Post, *, token: str | None, timeout_s: float)
     while True:
         at_least_s = None
         try:
-            response = _attempt(endpoint, data, deadline)
+            response = line.attempt(data, deadline) if line else _attempt(endpoint, data, deadline)
         except Unreachable:
             if not connected:
                 raise
@@ -61,22 +71,67 @@ class _Lost(Exception):
     """The connection ended, or the time did, before the answer."""
 
 
+class Line:
+    """A connection for one request after the other, opened when it is needed. Use it with ``with``."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._sock: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._sock:
+            self._sock.close()
+            self._sock = None
+
+    def attempt(self, data: bytes, deadline: float) -> Response:
+        """Write one request and read its answer.
+
+        Raises:
+            Unreachable: nothing answers; nothing was sent.
+            _Lost: the outcome is unknown.
+        """
+        if self._sock:
+            with contextlib.suppress(_Lost):  # it may have waited too long for the server, which then closes it
+                return self._exchange(self._sock, data, deadline)
+        self._sock = dial(self._endpoint, deadline - time.monotonic())
+        return self._exchange(self._sock, data, deadline)
+
+    def _exchange(self, sock: socket.socket, data: bytes, deadline: float) -> Response:
+        response: Response | None = None
+        try:
+            response = _exchange(sock, self._endpoint.url, data, deadline)
+        finally:
+            if response is None or not response.keep_alive:
+                self._close()
+        return response
+
+
 def _attempt(endpoint: Endpoint, data: bytes, deadline: float) -> Response:
     with dial(endpoint, deadline - time.monotonic()) as sock:
-        responses = Responses(endpoint.url)
-        try:
+        return _exchange(sock, endpoint.url, data, deadline)
+
+
+def _exchange(sock: socket.socket, url: str, data: bytes, deadline: float) -> Response:
+    responses = Responses(url)
+    try:
+        sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        with contextlib.suppress(ConnectionError):  # a server that refuses early (413) stops reading and answers
+            sock.sendall(data)
+        while True:
             sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            with contextlib.suppress(ConnectionError):  # a server that refuses early (413) stops reading and answers
-                sock.sendall(data)
-            while True:
-                sock.settimeout(max(deadline - time.monotonic(), 0.001))
-                piece = sock.recv(65536)
-                if not piece:
-                    raise _Lost
-                if done := responses.feed(piece):
-                    return done[0]
-        except OSError as error:
-            raise _Lost from error
+            piece = sock.recv(65536)
+            if not piece:
+                raise _Lost
+            if done := responses.feed(piece):
+                return done[0]
+    except OSError as error:
+        raise _Lost from error
 
 
 def outcome_unknown(event_id: str, timeout_s: float) -> DeadlineExceeded:

@@ -94,8 +94,24 @@ def uuid7(now_ns: int, random_bits: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def message(room_or_channel: str, text: str, *, user: str, event_id: str | None = None, metadata: Any = None) -> Post:
+def message(
+    room_or_channel: str,
+    text: str,
+    *,
+    user: str,
+    event_id: str | None = None,
+    metadata: Any = None,
+    timestamp: int | None = None,
+) -> Post:
     """A ``chat:message`` to a room or channel.
+
+    Args:
+        room_or_channel: where.
+        text: what it says.
+        user: who sends.
+        event_id: by default a new one.
+        metadata: any JSON value to go with it.
+        timestamp: when it was written, in Unix milliseconds; by default when the server gets it.
 
     Raises:
         InvalidName: the room, channel, user or id breaks the grammar, or the text is empty or not UTF-8.
@@ -107,10 +123,14 @@ def message(room_or_channel: str, text: str, *, user: str, event_id: str | None 
     checked("user", user, 128)
     if channel.startswith("chat/"):
         body: dict[str, Any] = {"roomId": channel[5:], "id": event_id, "userId": user, "text": text}
+        if timestamp is not None:
+            body["timestamp"] = timestamp
         if metadata is not None:
             body["metadata"] = metadata
         return Post(channel, event_id, _SEND_PATH, _encode(body, text))
-    data = {"id": event_id, "userId": user, "text": text}
+    data: dict[str, Any] = {"id": event_id, "userId": user, "text": text}
+    if timestamp is not None:
+        data["timestamp"] = timestamp
     if metadata is not None:
         data["metadata"] = metadata
     body = {"topic": channel, "event": "chat:message", "data": data, "persist": True, "id": event_id, "userId": user}

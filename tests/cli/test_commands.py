@@ -189,10 +189,11 @@ def test_tail_after_a_seq_goes_on_behind_it(ten: Server) -> None:
     )
 
 
-def test_tail_beyond_the_end_says_so(ten: Server) -> None:
+def test_tail_beyond_the_end_says_so_and_shows_what_there_is(ten: Server) -> None:
     done = chatkit("tail", "ten", "--no-follow", "--after", "9999999", url=ten.url)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 12)
     assert "beyond the end" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_tail_count_ends_by_itself(ten: Server) -> None:

@@ -109,5 +109,5 @@ def test_a_send_loads_little(shared_server: Server) -> None:
     assert ours == {
         "chatkit.cli", "chatkit.cli.ending", "chatkit.cli.options", "chatkit.cli.quick", "chatkit.cli.send",
         "chatkit.client", "chatkit.client.backoff", "chatkit.client.dial", "chatkit.client.endpoint",
-        "chatkit.client.http1", "chatkit.client.oneshot", "chatkit.client.sending", "chatkit.errors",
+        "chatkit.client.http1", "chatkit.client.oneshot", "chatkit.client.places", "chatkit.client.sending", "chatkit.errors",
     }  # fmt: skip

@@ -61,14 +61,25 @@ def test_last_zero_is_live() -> None:
     assert Reader([A], last=0).commands() == [wire.Subscribe(A)]
 
 
-def test_another_log_is_told_and_read_from_here_on() -> None:
+def gap_texts(items: list[Event | Notice]) -> list[str]:
+    return [item.text for item in items if isinstance(item, Notice) and item.kind == "gap"]
+
+
+def test_another_log_is_told_and_what_it_has_is_shown() -> None:
     reader = Reader([A], after=3)
     reader.commands()
     received(reader, wire.Subscribed(A, "e", 9, True), frame(4), wire.Live(A, 9))
     reader.commands()
-    got = received(reader, wire.Subscribed(A, "other", 2, False))
-    assert [item.kind for item in got if isinstance(item, Notice)] == ["gap"]
-    assert reader.is_level
+    items, commands = reader.receive(wire.Subscribed(A, "other", 2, False))
+    assert (items, commands) == ([], [wire.Subscribe(A, last=RELOAD + 1)])
+    levels = [reader.is_level]
+    got = received(reader, wire.Subscribed(A, "other", 2, True), frame(1), frame(2), wire.Live(A, 2))
+    assert gap_texts(got) == [
+        "chat/a: the server has another log than before; going on with the newest 2 events there are"
+    ]
+    assert isinstance(got[0], Notice)
+    assert seqs(got) == [1, 2]
+    assert [*levels, reader.is_level] == [False, True]
     assert seqs(received(reader, frame(3))) == [3]
     assert reader.commands() == [wire.Subscribe(A, after=3, epoch="other")]
 
@@ -77,9 +88,11 @@ def test_a_position_beyond_the_end_is_told() -> None:
     reader = Reader([A], after=100)
     reader.commands()
     got = received(reader, wire.Subscribed(A, "e", 9, False), wire.Live(A, 9))
-    assert [item.text for item in got if isinstance(item, Notice)] == [
-        "chat/a: position 100 is beyond the end of the log (9); going on from here"
+    got += received(reader, wire.Subscribed(A, "e", 9, True), frame(8), wire.Live(A, 9))
+    assert gap_texts(got) == [
+        "chat/a: position 100 is beyond the end of the log (9); going on with the one event there is"
     ]
+    assert seqs(got) == [8]
     assert seqs(received(reader, frame(10))) == [10]
 
 
@@ -87,13 +100,59 @@ def test_what_is_no_longer_kept_is_told_and_the_newest_are_asked_for() -> None:
     reader = Reader([A], after=3)
     reader.commands()
     items, commands = reader.receive(wire.Subscribed(A, "e", 5000, False))
-    assert [item.kind for item in items if isinstance(item, Notice)] == ["gap"]
-    assert commands == [wire.Subscribe(A, last=RELOAD)]
+    assert items == []
+    assert commands == [wire.Subscribe(A, last=RELOAD + 1)]
     got = received(reader, wire.Live(A, 5000), frame(5001))  # still of the subscription that is being replaced
     assert got == []
     got = received(reader, wire.Subscribed(A, "e", 5001, True), frame(3), frame(4000), frame(5001), wire.Live(A, 5001))
+    assert gap_texts(got) == ["chat/a: events after 3 are no longer kept; going on with the newest 2 events there are"]
     assert seqs(got) == [4000, 5001]
     assert reader.is_level
+
+
+@pytest.mark.parametrize(("first", "left_out"), [(101, False), (100, True)])
+def test_what_is_left_out_is_said(first: int, left_out: bool) -> None:
+    reader = Reader([A], after=3)
+    reader.commands()
+    received(reader, wire.Subscribed(A, "e", 1100, False), wire.Subscribed(A, "e", 1100, True))
+    got = received(reader, *[frame(seq) for seq in range(first, 1101)], wire.Live(A, 1100))
+    assert seqs(got) == [*range(101, 1101)]
+    (text,) = gap_texts(got)
+    assert ("left out" in text) == left_out
+
+
+def test_a_log_with_nothing_in_it_is_told() -> None:
+    reader = Reader([A], after=3)
+    reader.commands()
+    got = received(reader, wire.Subscribed(A, "e", 0, False), wire.Subscribed(A, "e", 0, True), wire.Live(A, 0))
+    assert gap_texts(got) == [
+        "chat/a: position 3 is beyond the end of the log (0); going on with what comes, there is nothing else"
+    ]
+
+
+def test_a_connection_lost_while_what_there_is_comes_asks_for_it_again() -> None:
+    reader = Reader([A], after=30)
+    reader.commands()
+    received(reader, wire.Subscribed(A, "e", 9, False), wire.Subscribed(A, "e", 9, True), frame(1), frame(2))
+    assert reader.commands() == [wire.Subscribe(A, last=RELOAD + 1)]
+    got = received(reader, wire.Subscribed(A, "f", 2, True), frame(1), frame(2), wire.Live(A, 2))
+    assert len(gap_texts(got)) == 1
+    assert seqs(got) == [1, 2]
+
+
+def test_each_topic_is_told_of_another_log() -> None:
+    reader = Reader([A, "chat/b"], after=3)
+    reader.commands()
+    received(reader, *[wire.Subscribed(topic, "e", 9, True) for topic in (A, "chat/b")])
+    received(reader, *[wire.Live(topic, 9) for topic in (A, "chat/b")])
+    reader.commands()
+    got = received(reader, *[wire.Subscribed(topic, "f", 2, False) for topic in (A, "chat/b")])
+    got += received(reader, *[wire.Subscribed(topic, "f", 2, True) for topic in (A, "chat/b")])
+    got += received(reader, frame(1), wire.Live(A, 2), frame(2, "chat/b"), wire.Live("chat/b", 2))
+    assert [text.split(";")[0] for text in gap_texts(got)] == [
+        f"{topic}: the server has another log than before" for topic in (A, "chat/b")
+    ]
+    assert seqs(got) == [1, 2]
 
 
 def test_ephemeral_events_move_nothing() -> None:

@@ -42,10 +42,11 @@ MAY_ALSO: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "aiosqlite": {"log/reader.py"},
     "httptools": {"server/request.py", "client/http1.py"},
-    "platformdirs": {"log/setup.py"},
+    "platformdirs": {"client/places.py", "log/setup.py"},
     "prometheus_client": {"server/metrics.py"},
     "rich": {"cli/doctor.py", "cli/progress.py", "cli/render.py", "cli/serve.py", "cli/top.py"},
     "sqlite3": {
+        "client/spool.py",
         "log/checkpoint.py",
         "log/maintenance/copying.py",
         "log/maintenance/doctor.py",
