@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from typing import Final
 
 import msgspec
@@ -206,7 +207,7 @@ async def _stdin_lines() -> AsyncIterator[list[bytes]]:
                 data = b""
             try:
                 asyncio.run_coroutine_threadsafe(chunks.put(data), loop).result()
-            except (RuntimeError, asyncio.CancelledError):
+            except (RuntimeError, CancelledError):
                 return  # the loop is gone
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
