@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chatkit.errors import ExitCode
+from tests.bench.faulty import faulty
 from tests.client.scripted import accepted, reply, scripted
 from tests.support import Server, chatkit, running
 
@@ -71,6 +72,18 @@ def test_a_gate(shared_server: Server) -> None:
         "--max-p99 is 0.0001 ms", "--max-p99 is 0.0001 ms", "--min-rate is 1,000,000,000",
     ]  # fmt: skip
     assert "delivered" in done.stdout
+
+
+def test_what_is_lost_doubled_and_out_of_order_is_seen_and_breaks_the_gate() -> None:
+    with faulty() as url:
+        load = ["--subscribers", "1", "--senders", "1", "--messages", "5", "--url", url]
+        done = chatkit("bench", *load, "--max-lost", "0", "--json")
+    found = json.loads(done.stdout)
+    assert (found["lost"], found["duplicated"], found["disordered"]) == (1, 1, 1)
+    assert done.returncode == ExitCode.REFUSED
+    assert done.stderr.splitlines() == [
+        f"chatkit: deliveries {what}: 1; --max-lost is 0" for what in ("lost", "duplicated", "out of order")
+    ]
 
 
 def test_messages_are_numbered_and_need_no_subscriber() -> None:

@@ -122,9 +122,9 @@ def test_bounds() -> None:
     assert Bounds().broken(result(Verdict(9, 9, 9))) == []
     assert Bounds(0, 5, 10).broken(result()) == []
     assert Bounds(max_lost=0).broken(result(Verdict(1, 2, 3))) == [
-        "1 deliveries were lost; --max-lost is 0",
-        "2 deliveries were duplicated; --max-lost is 0",
-        "3 deliveries were out of order; --max-lost is 0",
+        "deliveries lost: 1; --max-lost is 0",
+        "deliveries duplicated: 2; --max-lost is 0",
+        "deliveries out of order: 3; --max-lost is 0",
     ]
     assert [line[:10] for line in Bounds(max_p99_ms=4).broken(result())] == ["p99 of ack", "p99 of del"]
     assert Bounds(max_p99_ms=4).broken(result()._replace(ack=None, delivery=None))

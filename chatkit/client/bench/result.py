@@ -110,7 +110,7 @@ class Bounds(NamedTuple):
         broken = []
         if self.max_lost is not None:
             broken += [
-                f"{count:,} deliveries were {what}; --max-lost is {self.max_lost:,}"
+                f"deliveries {what}: {count:,}; --max-lost is {self.max_lost:,}"
                 for what, count in zip(("lost", "duplicated", "out of order"), result.faults, strict=True)
                 if count > self.max_lost
             ]
