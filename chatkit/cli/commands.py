@@ -142,6 +142,23 @@ _TOP = """Show what the server is doing, from its /metrics; q or Ctrl-C ends it.
 On a pipe it prints the totals once.
 """
 
+_BENCH = """Measure a server: how many messages a second, how fast they arrive, and whether any is lost.
+
+Without --url it starts a server of its own with a temporary database, and removes both. Senders wait for each answer
+before they send again, or keep to --rate. Every subscriber is checked by count, and a few message by message.
+With --max-lost, --max-p99 or --min-rate it is a gate: exit code 1 and a line for each bound that is broken.
+
+Examples:
+
+  chatkit bench
+
+  chatkit bench --subscribers 1000 --rate 200 --seconds 10
+
+  chatkit bench --url http://127.0.0.1:8787 --messages 1000 --json
+
+  chatkit bench --rate 500 --max-lost 0 --max-p99 50ms
+"""
+
 
 #: Commands of two words: the first word, and what the family is for.
 GROUPS: Final = {"token": "Make, list and revoke tokens, on the machine of the server."}
@@ -192,4 +209,5 @@ COMMANDS: Final = (
     Command("doctor", _DOCTOR, options.DOCTOR),
     Command("prune", _PRUNE, options.PRUNE),
     Command("top", _TOP, options.TOP),
+    Command("bench", _BENCH, options.BENCH),
 )

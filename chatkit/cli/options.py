@@ -256,6 +256,45 @@ FLUSH: Final[tuple[Argument | Option, ...]] = (
     ),
 )
 
+BENCH: Final[tuple[Argument | Option, ...]] = (
+    Option(
+        "url",
+        ("--url",),
+        str,
+        None,
+        "Measure this server, in rooms of its own, whose messages stay there; by default one is started and removed.",
+        metavar="URL",
+    ),
+    Option("subscribers", ("--subscribers",), int, 100, "Connections that listen.", metavar="N"),
+    Option("senders", ("--senders",), int, 16, "Connections that send, one message at a time each.", metavar="N"),
+    Option("messages", ("--messages",), int, None, "End after so many messages.", metavar="N"),
+    Option("seconds", ("--seconds",), float, None, "End after so long; by default 5.", metavar="SECONDS"),
+    Option(
+        "rate", ("--rate",), float, None, "Messages a second in all; by default as many as are answered.", metavar="N"
+    ),
+    Option("size_bytes", ("--size",), int, 128, "Bytes of each text.", metavar="BYTES"),
+    Option("channels", ("--channels",), int, 1, "Rooms that messages and subscribers are spread over.", metavar="N"),
+    Option("durability", ("--durability",), str, None, "Of the server that is started: full or normal.", metavar="HOW"),
+    Option("json_output", ("--json",), bool, False, "Print the result as one JSON object."),
+    Option(
+        "max_lost",
+        ("--max-lost",),
+        int,
+        None,
+        "Exit with 1 when more deliveries than this are lost, duplicated or out of order.",
+        metavar="N",
+    ),
+    Option(
+        "max_p99",
+        ("--max-p99",),
+        str,
+        None,
+        "Exit with 1 when the p99 of acknowledgements or deliveries is longer: 50ms, 0.5s.",
+        metavar="TIME",
+    ),
+    Option("min_rate", ("--min-rate",), float, None, "Exit with 1 below so many sends a second.", metavar="N"),
+)
+
 READY_FILE: Final = Option(
     "ready_file",
     ("--ready-file",),

@@ -78,6 +78,16 @@ class Chat:
         return self._endpoint
 
     @property
+    def pipe(self) -> Pipe:
+        """The connection of sends and reads."""
+        return self._pipe
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a call tries."""
+        return self._timeout_s
+
+    @property
     def token(self) -> str | None:
         """The credential."""
         return self._token

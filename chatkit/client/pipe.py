@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from ..errors import ChatkitError, Unreachable
 from .backoff import Backoff
@@ -25,8 +25,18 @@ T = TypeVar("T")
 QUEUE_BYTES: Final = 1024 * 1024
 
 
-class _Waiter(Generic[T]):
-    """Who waits for an answer, and how it is read."""
+class Waiter(Protocol):
+    """Who waits for an answer."""
+
+    def answer(self, response: Response) -> None:
+        """It is there."""
+
+    def fail(self, error: ChatkitError) -> None:
+        """There is none, and why."""
+
+
+class _Promise(Generic[T]):
+    """A future for what is read in the answer."""
 
     __slots__ = ("_future", "_read")
 
@@ -56,7 +66,7 @@ class Pipe:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._outbox: Outbox[_Waiter[Any]] = Outbox()
+        self._outbox: Outbox[Waiter] = Outbox()
         self._backoff = Backoff()
         self._room = asyncio.Event()
         self._connection: _Connection | None = None
@@ -74,18 +84,29 @@ class Pipe:
         The request has its place in the order from the moment of the call. The result is what ``read`` makes of the
         answer, or what it raises; without an answer, ``Unreachable`` or, after ``timeout_s``, ``DeadlineExceeded``.
         """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.put([(data, event_id)], timeout_s, [_Promise(future, read)])
+        await self.room()
+        return future
+
+    def put(self, requests: Iterable[tuple[bytes, str]], timeout_s: float, waiters: Iterable[Waiter]) -> None:
+        """Queue requests that came together: the bytes and the event id of each, and who waits for its answer.
+
+        They are written together, as far as there is room. The caller then waits for :meth:`room`.
+        """
         if self.closed:
             raise ChatkitError("the client is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        deadline = loop.time() + timeout_s
-        self._outbox.add(Parcel(data, event_id, deadline, timeout_s, _Waiter(future, read)))
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        for (data, event_id), waiter in zip(requests, waiters, strict=True):
+            self._outbox.add(Parcel(data, event_id, deadline, timeout_s, waiter))
         self._set_alarm(deadline)
         self._pump()
+
+    async def room(self) -> None:
+        """Wait until the queue is below its limit again."""
         while self._outbox.queued_bytes > QUEUE_BYTES and not self.closed:
             self._room.clear()
             await self._room.wait()
-        return future
 
     async def close(self) -> None:
         """Drop the connection; whoever still waits gets ``DeadlineExceeded``."""
@@ -111,8 +132,11 @@ class Pipe:
         for response in responses:
             if connection is not self._connection or not (parcel := self._outbox.oldest()):
                 return  # an answer that nobody asked for
-            now = asyncio.get_running_loop().time()
-            if response.status in RETRY_STATUSES and not parcel.given_up and now < parcel.deadline:
+            if (
+                response.status in RETRY_STATUSES
+                and not parcel.given_up
+                and (now := asyncio.get_running_loop().time()) < parcel.deadline
+            ):
                 # What is behind it must not overtake it: start over from here, on a new connection.
                 wait_s = self._backoff.next_s(random.random(), response.retry_after_s)  # noqa: S311
                 if now + wait_s < parcel.deadline:
@@ -200,7 +224,7 @@ class Pipe:
             self._fail(parcel)
         self._set_alarm(self._outbox.next_deadline())
 
-    def _fail(self, parcel: Parcel[_Waiter[Any]]) -> None:
+    def _fail(self, parcel: Parcel[Waiter]) -> None:
         if self._away and not parcel.sent:
             parcel.waiter.fail(self._away)
         else:

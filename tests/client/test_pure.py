@@ -15,6 +15,7 @@ from chatkit.client import sending
 from chatkit.client.backoff import Backoff
 from chatkit.client.endpoint import Endpoint, checked_token, parse_url
 from chatkit.client.http1 import Response, Responses, encode_request
+from chatkit.client.letters import Letters
 from chatkit.client.link import Lost, verdict
 from chatkit.errors import InvalidName, Refused, Unreachable
 
@@ -164,3 +165,45 @@ def test_ids_made_one_after_the_other_are_in_order() -> None:
     ids = [sending.uuid7(start + step * 1000, 2**64 - 1 - step) for step in range(3000)]
     assert ids == sorted(set(ids))
     assert uuid.UUID(sending.new_id()).version == 7
+
+
+@given(st.lists(st.sampled_from([
+    response(200, b'{"ok":true}'), response(200, b'{"ok":true,"seq":12}'), response(200, b""),
+    response(200, b"x" * 300), response(200, b"{}", "Retry-After: 1\r\n"), response(200, b"{}", "Connection: close\r\n"),
+    b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+    response(503, b"{}"), response(200, b"y" * 70_000),
+]), max_size=8), st.integers(1, 500))  # fmt: skip
+def test_plain_responses_are_read_as_the_parser_reads_them(parts: list[bytes], size: int) -> None:
+    for at, part in enumerate(parts):
+        if b"Connection: close" in part:
+            del parts[at + 1 :]  # what follows it is no response
+    stream, fast, slow = b"".join(parts), Responses("http://x"), httptools_only()
+    found = [item for at in range(0, len(stream), size) for item in fast.feed(stream[at : at + size])]
+    assert found == slow.feed(stream)
+
+
+def httptools_only() -> Responses:
+    """The same, without the short way."""
+    responses = Responses("http://x")
+    responses._plain = lambda data: data  # type: ignore[method-assign]
+    return responses
+
+
+@given(st.text(min_size=1).filter(str.strip), st.sampled_from(["general", "chat/a.b", "game/7", "комната"]))
+def test_a_letter_is_the_same_request_byte_for_byte(text: str, where: str) -> None:
+    endpoint = Endpoint("127.0.0.1", 1)
+    for user in ("bob", 'a"b\\', "Ян", "0" * 36):
+        data, event_id = Letters(endpoint, "token", where, user).letter(text)
+        post = sending.message(where, text, user=user, event_id=event_id)
+        expected = encode_request("POST", post.path, endpoint.authority, "token", post.body)
+        if "\x7f" not in text:
+            assert data == expected
+        assert json.loads(data.partition(b"\r\n\r\n")[2]) == json.loads(post.body)
+        assert b"Content-Length: %d\r\n" % len(data.partition(b"\r\n\r\n")[2]) in data
+
+
+def test_the_ids_of_letters_are_in_order() -> None:
+    letters = Letters(Endpoint("127.0.0.1", 1), None, "general", "bob")
+    ids = [letters.letter("x")[1] for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert [item[:13] for item in ids] == sorted(item[:13] for item in ids)

@@ -65,7 +65,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "typer": {"cli/app.py"},
     "uuid_utils": {"log/schema.py", "server/context.py"},
-    "uvloop": {"server/app.py"},
+    "uvloop": {"server/app.py", "client/bench/run.py"},
     "websockets": {"server/frames.py", "server/handshake.py", "client/link.py"},
 }
 ANYWHERE = {"msgspec"}

@@ -1,0 +1,1 @@
+"""A measured load on one server: senders, subscribers, and what came of it."""
