@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +18,7 @@ from .checkpoint import BUSY_BYTES, IDLE_BYTES
 from .lock import FileLock
 from .maintenance.pruning import Plan, Pruner, last_to_go
 from .reader import Reader
+from .worker import Worker
 from .writer import Writer
 
 R = TypeVar("R")
@@ -39,7 +39,7 @@ class SqliteLog(Log):
         self.epoch, self.head, self.floor = "", 0, 0
         self.engine = f"SQLite {sqlite3.sqlite_version}"
         self._lock = FileLock(path)
-        self._thread = ThreadPoolExecutor(1, "chatkit-log-writer")
+        self._thread = Worker("chatkit-log-writer")
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._listener: Listener = _nobody
@@ -220,7 +220,7 @@ class SqliteLog(Log):
             await reader.close()
         if writer is not None:  # last, so that its checkpoint meets no reader
             await self._in_thread(writer.close)
-        self._thread.shutdown()
+        self._thread.close()
         self._lock.release()
 
     # ------------------------------------------------------------------------------------------- checkpoints
@@ -258,7 +258,7 @@ class SqliteLog(Log):
                 self._on_failure(error)
 
     def _in_thread(self, function: Callable[..., R], *args: object) -> asyncio.Future[R]:
-        return asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        return self._thread.call(function, *args)
 
 
 def _nobody(events: list[Event]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake, InvalidMethod, InvalidUpgrade
 from websockets.http11 import Request as HandshakeRequest
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -14,6 +15,7 @@ from websockets.typing import Subprotocol
 from ..errors import Refused
 from .context import Context
 from .request import Head
+from .responses import date_field
 from .rights import Grant
 from .session import Session
 from .submissions import Author, checked_user
@@ -24,6 +26,16 @@ PREFERRED: Final = "aerostack-v1"
 
 _quiet = logging.getLogger("chatkit.handshake")
 _quiet.setLevel(logging.CRITICAL)  # a bad handshake is answered, it is not our error
+
+
+#: What a handshake is made of; extensions are not negotiated.
+_FIELDS: Final = (
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+)
 
 
 class Accepted(NamedTuple):
@@ -38,6 +50,11 @@ def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol])
     if not offered:
         return None
     return Subprotocol(PREFERRED) if PREFERRED in offered else offered[0]
+
+
+#: Checks handshakes. It keeps nothing between two of them that matters, and making one for each takes longer than the
+#: check.
+_server: Final = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
 
 
 def upgrade_required() -> Refused:
@@ -63,10 +80,18 @@ def accept(context: Context, head: Head, grant: Grant) -> Accepted:
         context.projects | {parameters["projectId"]} if parameters.get("projectId") else context.projects,
         grant,
     )
-    protocol = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
-    request = HandshakeRequest(head.path, Headers(head.headers.items()), method=head.method)
-    answer = protocol.accept(request)
-    if answer.status_code != 101:
-        code = {405: "method_not_allowed", 426: "upgrade_required"}.get(answer.status_code, "bad_request")
-        raise Refused(code, answer.body.decode(errors="replace").strip())
-    return Accepted(answer.serialize(), Session(author, context.config.max_topics))
+    needed = [(name, headers[name]) for name in _FIELDS if name in headers]
+    try:
+        key, _, subprotocol = _server.process_request(HandshakeRequest(head.path, Headers(needed), method=head.method))
+    except InvalidMethod as error:
+        raise Refused("method_not_allowed", f"a WebSocket opens with GET, not {error.method[:20]}") from None
+    except InvalidUpgrade:
+        raise upgrade_required() from None
+    except InvalidHandshake as error:
+        raise Refused("bad_request", f"not a WebSocket handshake: {error}") from None
+    chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol is not None else ""
+    response = (
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {key}\r\n{chosen}"
+    )
+    return Accepted(response.encode() + date_field() + b"\r\n", Session(author, context.config.max_topics))

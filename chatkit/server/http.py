@@ -152,6 +152,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_partial",
         "_reader",
         "_since_s",
+        "_slot",
         "_transport",
         "number",
     )
@@ -185,7 +186,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._write(self._refusal(Refused("unavailable", f"the server is {why}", retry_after_s=1)))
             self._transport.close()
         else:
-            context.wheel.add(self, context.config.request_timeout_s)
+            self._slot = context.wheel.add(self, context.config.request_timeout_s)
         context.http.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -370,10 +371,15 @@ class HttpConnection(asyncio.Protocol, Timed):
         if self._exchanges[0] is not exchange:
             raise Refused("bad_request", "a request for a stream may not be pipelined")
         self._exchanges.clear()
-        self._closing = True
-        self._context.http.discard(self)
+        self._give_up()
         if not self._transport.is_closing():
             self._transport.set_protocol(make(self._transport, self.number))
+
+    def _give_up(self) -> None:
+        """Leave the connection to another protocol, and nothing behind: this object is larger than what follows it."""
+        self._closing = True
+        self._context.http.discard(self)
+        self._slot.discard(self)
 
     def _upgrade(self, request: Request) -> None:
         if self._exchanges:
@@ -389,8 +395,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             return
         self._write(handshake.response)
         context, transport, rest = self._context, self._transport, self._reader.buffered
-        self._closing = True
-        context.http.discard(self)
+        self._give_up()
         link = Link(context, handshake.session, transport, self.number)
         transport.set_protocol(link)
         if rest:

@@ -48,6 +48,9 @@ class _Clock:
 
 _clock = _Clock()
 
+#: The Date field, with its line end.
+date_field = _clock.date
+
 #: 200 with a JSON body: what a send is answered with, so it takes the short way.
 ok = _clock.ok
 

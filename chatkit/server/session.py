@@ -20,6 +20,9 @@ MAX_LAST: Final = 10_000
 _BITS: Final = {command: int(right) for command, right in COMMANDS.items()}
 
 
+_NOWHERE: Final[frozenset[str]] = frozenset()
+
+
 class Session:
     """The state of one connection's conversation.
 
@@ -32,7 +35,7 @@ class Session:
 
     def __init__(self, author: Author, max_topics: int) -> None:
         self.author = author
-        self.tracked: set[str] = set()
+        self.tracked: frozenset[str] = _NOWHERE  # most connections are present nowhere, and a set is 216 bytes
         self._max_topics = max_topics
 
     @staticmethod

@@ -94,7 +94,7 @@ class Link(Outlet):
         self._untrack_all()
 
     def _untrack_all(self) -> None:
-        tracked, self.session.tracked = self.session.tracked, set()
+        tracked, self.session.tracked = self.session.tracked, frozenset()
         for channel in tracked:
             self._announce(self._context.presence.untrack(channel, self._user_id, self))
 
@@ -211,12 +211,12 @@ class Link(Outlet):
         self._context.maker.check(self.session.author, channel, self._user_id)
         state = wire.checked_json(command.state, "state")
         change = self._context.presence.track(channel, self._user_id, self, state)
-        self.session.tracked.add(channel)
+        self.session.tracked |= {channel}
         self._announce(change)
 
     def _untrack(self, command: wire.Untrack) -> None:
         channel = resolve_channel(command.topic, self.session.author.projects)
-        self.session.tracked.discard(channel)
+        self.session.tracked -= {channel}
         self._announce(self._context.presence.untrack(channel, self._user_id, self))
 
     def _announce(self, change: presence.Change | None) -> None:

@@ -38,10 +38,16 @@ class TimerWheel:
         self._hand = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, timed: Timed, delay_s: float) -> None:
-        """Call ``timed`` in ``delay_s`` seconds, rounded up to a tick; longer than the wheel means once around."""
+    def add(self, timed: Timed, delay_s: float) -> set[Timed]:
+        """Call ``timed`` in ``delay_s`` seconds, rounded up to a tick; longer than the wheel means once around.
+
+        Returns:
+            The slot that holds it until then; discarding it there takes the call back.
+        """
         ticks = min(max(1, int(delay_s / TICK_S + 0.999)), len(self._slots) - 1)
-        self._slots[(self._hand + ticks) % len(self._slots)].add(timed)
+        slot = self._slots[(self._hand + ticks) % len(self._slots)]
+        slot.add(timed)
+        return slot
 
     def start(self) -> None:
         """Start ticking on the running loop."""

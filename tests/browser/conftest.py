@@ -10,13 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from .serving import Serving
-
-playwright = pytest.importorskip("playwright.sync_api", reason="the python package playwright is not installed")
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright  # noqa: E402
-
-from .tab import Tab  # noqa: E402
+from .tab import Tab
 
 NewTab = Callable[..., Tab]
 

@@ -229,6 +229,8 @@ def test_a_server_that_wants_a_token_is_given_one(open_tab: NewTab, server: Serv
     dialog.get_by_label("Whoever runs it").fill("s3cret")
     dialog.get_by_role("button", name="Sign in").click()
     tab.sees("secret")
+    # The name is the server's to say: found by our own presence, not by what this tab called itself before.
+    expect(tab.page.locator(".me .name")).to_have_text("anonymous")
     assert "s3cret" not in tab.run("() => window.socketUrl"), "a token does not belong in a URL"
     assert tab.run("() => localStorage.getItem('chatkit.token')") is None
     tab.problems = [problem for problem in tab.problems if "401" not in problem]

@@ -88,7 +88,7 @@ def test_a_subscription_has_bounds(fields: dict[str, Any], topics: int, code: st
 
 def test_presence_has_bounds() -> None:
     session = Session(ADA, max_topics=2)
-    session.tracked = {"a/a", "a/b"}
+    session.tracked = frozenset({"a/a", "a/b"})
     session.check_track("a/a")
     with pytest.raises(Refused):
         session.check_track("a/c")

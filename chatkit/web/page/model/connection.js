@@ -40,7 +40,7 @@ export function signIn(newToken, keep) {
   client.identify({ token: newToken || undefined })
 }
 
-/** The server has told us, by a message of ours that came back, whom it takes us for. */
+/** The server has told us whom it takes us for: by a message of ours that came back, or by our presence. */
 export function learn(userId) {
   if (userId && vouched.value) me.value = userId
 }

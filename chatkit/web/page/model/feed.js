@@ -3,7 +3,7 @@
 import { batch, signal } from '../../vendor/signals.js'
 import { client, me } from './connection.js'
 import { Outbox } from './outbox.js'
-import { hush, lookAround, notice } from './people.js'
+import { hush, lookAround, notice, OURS } from './people.js'
 import { list, load, markSeen, note, seenSeq } from './rooms.js'
 import { messageOf, Timeline } from './timeline.js'
 
@@ -50,7 +50,7 @@ export function open(channel) {
     atBottom.value = timeline.place?.stick ?? true
     view.value = { timeline, version: view.peek().version + 1, loading: false, refused: null }
   })
-  client.channel(channel).track({})
+  client.channel(channel).track(OURS)
   if (!live) return // everything that is missing is read as soon as the connection is there
   listen(channel)
   readNewest(channel)

@@ -1,7 +1,7 @@
 // Who is in the open room, and who is typing there.
 
 import { signal } from '../../vendor/signals.js'
-import { client, me } from './connection.js'
+import { client, learn, me } from './connection.js'
 
 const SAY_EVERY_MS = 2_500 // while somebody keeps typing
 const FORGET_AFTER_MS = 5_000 // without hearing again
@@ -10,6 +10,9 @@ const FORGET_AFTER_MS = 5_000 // without hearing again
 export const people = signal([])
 /** Names of those who are typing, without us. */
 export const typing = signal([])
+
+/** What we track as our state: by it we find ourselves among the others, where it is the server that names us. */
+export const OURS = { tab: Math.random().toString(36).slice(2) }
 
 const here = new Map()
 const timers = new Map()
@@ -31,6 +34,7 @@ export function notice(channel, { event, userId, data }) {
 function apply({ event, data }) {
   if (event === 'presence:sync') return data?.users?.forEach(user => apply({ event: 'presence:join', data: user }))
   if (typeof data?.userId !== 'string') return undefined // an event that only looks like the server's
+  if (data.state?.tab === OURS.tab) learn(data.userId)
   if (event !== 'presence:leave') return here.set(data.userId, data)
   hush(data.userId)
   return here.delete(data.userId)
@@ -55,7 +59,7 @@ export async function lookAround(channel) {
   // The answer and the events come by different ways: what was heard meanwhile may be older or newer than the answer,
   // and applying it again is right in both cases.
   here.clear()
-  for (const user of users) here.set(user.userId, user)
+  for (const user of users) apply({ event: 'presence:join', data: user })
   heard.forEach(apply)
   since = null
   tell()
