@@ -274,11 +274,12 @@ def _make_private(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     if os.name != "nt":
         for directory in (folder, os.path.dirname(folder)):
-            entry = os.open(directory, os.O_RDONLY)
-            try:
-                os.fsync(entry)
-            finally:
-                os.close(entry)
+            with suppress(PermissionError):  # one that may not be read, so not made here either
+                entry = os.open(directory, os.O_RDONLY)
+                try:
+                    os.fsync(entry)
+                finally:
+                    os.close(entry)
 
 
 def _check_is_ours(path: str) -> None:

@@ -56,7 +56,7 @@ def _made(station: Station) -> str:
     return str(station.spool)
 
 
-@pytest.mark.parametrize("call", ["fdatasync", "unlink", "sendto"])
+@pytest.mark.parametrize("call", ["fdatasync", "sendto"])
 def test_a_flush_that_is_killed_anywhere(station: Station, away: Server, call: str) -> None:
     need_strace()
     lines = "".join(f"{number}\n" for number in range(4))
