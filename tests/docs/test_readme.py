@@ -34,6 +34,7 @@ def test_every_python_example_runs(code: str, server: Server, tmp_path: Path) ->
     done = subprocess.run(
         [sys.executable, str(script)],
         env=environment(),
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
