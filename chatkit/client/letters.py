@@ -27,7 +27,7 @@ class Letters:
         InvalidName: the room, channel or user breaks the grammar.
     """
 
-    def __init__(self, endpoint: Endpoint, token: str | None, room_or_channel: str, user: str) -> None:
+    def __init__(self, endpoint: Endpoint, token: str | None, room_or_channel: str, user: str | None) -> None:
         model_id = uuid7(0, 0)
         post = message(room_or_channel, _TEXT, user=user, event_id=model_id)
         self.channel = post.channel
