@@ -24,11 +24,13 @@ class _Clock:
         self._until_s = 0.0
         self._date = b""
         self._ok = b""
+        self._heads: dict[int, bytes] = {}  # size of the body -> head, for this second
 
     def _format(self, now_s: float) -> None:
         second = int(now_s)
         self._until_s = second + 1.0
         self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+        self._heads = {}
         self._ok = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self._date + b"Content-Length: "
 
     def date(self) -> bytes:
@@ -43,7 +45,11 @@ class _Clock:
         now_s = time.time()
         if not self._until_s - 1.0 <= now_s < self._until_s:
             self._format(now_s)
-        return b"%b%d\r\n\r\n%b" % (self._ok, len(body), body)
+        size = len(body)
+        head = self._heads.get(size)
+        if head is None:
+            head = self._heads[size] = b"%b%d\r\n\r\n" % (self._ok, size)
+        return head + body
 
 
 _clock = _Clock()
