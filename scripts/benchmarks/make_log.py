@@ -43,16 +43,17 @@ def main(path: str, count: int, channels: int) -> None:
         width = log_rows.COLUMNS.count(",") + 1
         insert = f"INSERT INTO messages ({log_rows.COLUMNS}) VALUES ({','.join('?' * width)})"
         later = [
-            (name, sql)
-            for name, sql in connection.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+            (kind, name, sql)
+            for kind, name, sql in connection.execute(
+                "SELECT type, name, sql FROM sqlite_master "
+                "WHERE tbl_name = 'messages' AND type IN ('index', 'trigger') AND sql IS NOT NULL"
             )
         ]
         connection.execute("BEGIN")
-        for name, sql in later:
-            connection.execute(f"DROP {sql.split()[1]} {name}")
+        for kind, name, _ in later:
+            connection.execute(f"DROP {kind} {name}")
         connection.executemany(insert, messages(count, channels))
-        for _, sql in later:
+        for _, _, sql in later:
             connection.execute(sql)
         connection.execute("COMMIT")
         connection.execute("PRAGMA locking_mode = NORMAL")
