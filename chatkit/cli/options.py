@@ -220,7 +220,14 @@ PRUNE: Final[tuple[Argument | Option, ...]] = (
     Option("older_than", ("--older-than",), str, None, "Remove events stored longer ago: 12h, 30d.", metavar="AGE"),
     Option("keep", ("--keep",), int, None, "Remove all but the newest N events.", metavar="N"),
     _DB,
-    _URL,
+    Option(  # not CHATKIT_URL: the owner of the database needs no token, and would be asked for one
+        "url",
+        ("--url",),
+        str,
+        None,
+        "A server on another machine, which takes an admin token; by default the one that has the database here.",
+        metavar="URL",
+    ),
     _QUIET,
 )
 

@@ -68,7 +68,8 @@ def run(
         if refusals:
             raise refusals[0]
         if not receipts and (left := spool.find(place)):
-            if isinstance(why, Refused) and not passes(why):  # the sender hears it now and may not, as they are, send
+            # A token that has ended says nothing of the message: that waits for one that is good.
+            if isinstance(why, Refused) and not passes(why) and why.status != 401:
                 spool.remove([place])
                 raise why
             if left.code:  # another process was told, between our two steps

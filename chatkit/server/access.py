@@ -210,6 +210,8 @@ class Access:
         for digest in digests:
             self._forget(digest)  # first: whatever the disk does, it ends now
         found = await self._write(lambda connection: tokens.revoke(connection, name, _now_ms()))
+        for digest in [digest for digest, token in self._tokens.items() if token.name == name]:
+            self._forget(digest)  # one that was being made when this began, and that the file has revoked with it
         if not found and not digests:
             raise Refused("not_found", f"there is no token of {name!r}; `chatkit token list` shows all")
 

@@ -100,7 +100,9 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
     stop = asyncio.Event()
 
     def ended(journal: asyncio.Future[None]) -> None:
-        if (error := journal.exception()) is not None:  # said now: the drain may take a while
+        if (
+            not journal.cancelled() and (error := journal.exception()) is not None
+        ):  # said now: the drain may take a while
             logger.critical("%s; taking no more writes, stopping", error)
         stop.set()
 
@@ -120,6 +122,8 @@ async def _serve(context: Context, path: Path, created: bool, started: Started) 
             await stop.wait()
         finally:
             await _drain(context, listener, journal)
+    if journal.cancelled():
+        raise ChatkitError("the last batch could not be written in time; what was not acknowledged is unknown")
     if (error := journal.exception()) is not None:
         if isinstance(error, LogFailed):
             raise error
@@ -193,4 +197,7 @@ async def _drain(context: Context, listener: Listener, journal: asyncio.Future[N
             link.abort()
         await context.emptied()
     context.wheel.stop()
+    if not journal.done():
+        journal.cancel()
+        await asyncio.wait([journal])
     await context.cancel_tasks()

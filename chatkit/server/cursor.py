@@ -26,6 +26,7 @@ _PAGES_KEPT: Final = 64
 #: What a page, or a step through memory, may weigh: so much a slow reader costs beyond its queue.
 _PAGE_BYTES: Final = 256 * 1024
 _TURNS: Final = 4
+_SPELLINGS_KEPT: Final = 4
 _BEHIND: Final = (State.REPLAYING, State.LAGGING)
 
 T = TypeVar("T")
@@ -53,6 +54,8 @@ class SharedPage:
         """All of the page's events as the clients of ``topic`` see them."""
         data = self._frames.get(topic)
         if data is None:
+            if len(self._frames) >= _SPELLINGS_KEPT:  # clients choose how they spell a topic: there is no end of them
+                self._frames.clear()
             data = self._frames[topic] = Group(topic).frames(self.events)
         return data
 

@@ -24,6 +24,8 @@ from .wheel import Timed
 
 #: Requests of one connection that may wait for their answers before it is read no further.
 _MAX_PIPELINED: Final = 256
+#: Reads of the log that one connection may have under way: their answers may be megabytes, and nobody may be taking them.
+_MAX_RUNNING: Final = 4
 
 #: How long a client that is refused may go on sending. Closing while its bytes arrive would reset the connection, and
 #: the answer with it (RFC 9112, 9.6).
@@ -109,6 +111,7 @@ class Exchange:
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Answer later, from a coroutine; one that fails answers 500."""
+        self._connection.running += 1
         self.context.spawn(self._guard(work))
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
@@ -119,6 +122,9 @@ class Exchange:
         except Exception:
             logger.exception("%s %r failed", self.request.head.method, self.request.head.path)
             self.refuse(Refused("internal", "the server failed; its log says how"))
+        finally:
+            self._connection.running -= 1
+            self._connection.flush()
 
     def become(self, make: Callable[[asyncio.Transport, int], asyncio.Protocol]) -> None:
         """Answer with whatever ``make`` writes, from now on and for as long as the connection lives.
@@ -155,6 +161,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_slot",
         "_transport",
         "number",
+        "running",
     )
 
     def __init__(self, context: Context, gate: Gate) -> None:
@@ -162,6 +169,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._gate = gate
         self._grant = NOBODY
         self._exchanges: deque[Exchange] = deque()
+        self.running = 0  # reads of the log that are under way
         self._active = False  # whether a request was read since the last tick
         self._backlog: Backlog | None = None  # what is known of an answer that is not taken
         self._closing = False
@@ -276,7 +284,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             if exchange.closes:
                 exchanges.clear()
                 self._closing = True
-        if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2:
+        if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2 and self.running < _MAX_RUNNING:
             self._is_held = False
             self._go_on()
         if not exchanges:
@@ -311,7 +319,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         """Handle every whole request that has arrived."""
         reader, exchanges = self._reader, self._exchanges
         while not self._closing and not self._is_paused:
-            if len(exchanges) >= _MAX_PIPELINED:
+            if len(exchanges) >= _MAX_PIPELINED or self.running >= _MAX_RUNNING:
                 self._is_held = True
                 self._transport.pause_reading()
                 return

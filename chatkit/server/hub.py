@@ -148,7 +148,7 @@ class Hub:
         self.counters = Counters()
         self._channels: dict[str, dict[Topic, Group]] = {}
         self._patterns: dict[Topic, Group] = {}
-        self._over_limit: list[Outlet] = []
+        self._over_limit: set[Outlet] = set()
 
     def deliver(self, events: list[Event]) -> None:
         """Hand one batch out; the listener of the log."""
@@ -171,7 +171,7 @@ class Hub:
             self.position = persisted[-1].seq or self.position
             self.recent.extend(persisted, self.position)
         if self._over_limit:
-            over, self._over_limit = self._over_limit, []
+            over, self._over_limit = self._over_limit, set()
             for link in over:
                 link.fall_behind()
 
@@ -194,7 +194,11 @@ class Hub:
 
     def over_limit(self, link: Outlet) -> None:
         """Note that a connection's queue is over its limit; acted upon when the batch is out."""
-        self._over_limit.append(link)
+        self._over_limit.add(link)
+
+    def forget(self, link: Outlet) -> None:
+        """A connection is gone."""
+        self._over_limit.discard(link)
 
     def add(self, subscription: Subscription) -> None:
         """Take a new subscription in, not live yet."""

@@ -87,6 +87,7 @@ class Outlet(asyncio.Protocol, Timed):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self.leave()
+        self._context.hub.forget(self)
         self._context.forget(self)
         if self._resumed is not None:
             self._resumed.set()

@@ -30,6 +30,8 @@ Handler = Callable[["Exchange"], None]
 _OK: Final = b'{"ok":true}'
 _DEFAULT_LIMIT: Final = 50
 _MAX_LIMIT: Final = 1000
+#: What a page of messages may weigh, about; the next one goes on from there.
+_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 # ----------------------------------------------------------------------------------------------------- writes
@@ -127,6 +129,7 @@ def messages(exchange: Exchange) -> None:
         newest=last is not None or (before is not None and after is None),
         since=_number(given, "since"),
         user=given.get("user"),
+        max_bytes=_PAGE_BYTES,
     )
     exchange.grant.check_read(query.pattern)
     exchange.run(_messages(exchange, query))
@@ -150,7 +153,9 @@ def history(exchange: Exchange) -> None:
         channel = channel_of(strip_project(room, exchange.context.projects))
     except InvalidName as error:
         raise Refused("invalid_topic", f"`room`: {error}") from None
-    query = Query(Pattern.parse(channel), limit=_limit(given), newest=True, until=_number(given, "before"))
+    query = Query(
+        Pattern.parse(channel), limit=_limit(given), newest=True, until=_number(given, "before"), max_bytes=_PAGE_BYTES
+    )
     exchange.grant.check_read(query.pattern)
     exchange.run(_history(exchange, room, query))
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from abc import ABC, abstractmethod
 from typing import Final
 
 TICK_S: Final = 1.0
+
+logger = logging.getLogger("chatkit.server")
 
 
 class Timed(ABC):
@@ -65,6 +68,10 @@ class TimerWheel:
         due, self._slots[self._hand] = self._slots[self._hand], set()
         now = time.monotonic()
         for timed in due:
-            delay_s = timed.tick(now)
+            try:
+                delay_s = timed.tick(now)
+            except Exception:  # one connection's fault is no reason to forget the others'
+                logger.exception("a connection's timer failed")
+                continue
             if delay_s is not None:
                 self.add(timed, delay_s)

@@ -142,7 +142,14 @@ def test_an_unknown_outcome_is_spooled_with_the_same_id(station: Station, answer
         assert all(body == first for body in rest)
 
 
-@pytest.mark.parametrize(("status", "code"), [(400, 1), (409, 1), (413, 1), (401, 77), (403, 77), (404, 1)])
+def test_a_token_that_has_ended_keeps_the_message_for_one_that_is_good(station: Station) -> None:
+    with scripted(lambda number, body: refusal(401)) as server:
+        done = station.run("send", "general", "hi", "--spool", url=server.url)
+        assert done.returncode == ExitCode.SPOOLED
+        assert done.stderr.startswith("chatkit: spooled (1 waiting")
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (409, 1), (413, 1), (403, 77), (404, 1)])
 def test_a_refusal_that_its_sender_hears_is_not_kept(station: Station, status: int, code: int) -> None:
     with scripted(lambda number, body: refusal(status)) as server:
         done = station.run("send", "general", "hi", "--spool", url=server.url)
