@@ -249,12 +249,6 @@ class Hub:
             else:
                 del self._patterns[topic]
 
-    def group(self, topic: Topic) -> Group | None:
-        """The group of a topic, if it has a subscriber."""
-        if topic.pattern.is_channel:
-            return self._channels.get(topic.pattern.text, {}).get(topic)
-        return self._patterns.get(topic)
-
     def sizes(self) -> tuple[int, int]:
         """How many subscriptions are live, and how many are not."""
         groups = [*(group for groups in self._channels.values() for group in groups.values()), *self._patterns.values()]

@@ -134,11 +134,23 @@ class Outlet(asyncio.Protocol, Timed):
 
     # ------------------------------------------------------------------------------------------- the deadlines
 
-    def has_ended(self) -> bool:
-        """Whether the connection is over, one that was to close and has had its time included."""
+    def tick(self, now_s: float) -> float | None:
+        """Close a dead or stalled connection; one that takes what is written is asked by :meth:`tick_level`."""
         if self._closing:
             self._transport.abort()  # close() would keep a stalled peer's buffer for ever
-        return self._closing
+            return None
+        stalled = self.is_stalled(now_s)
+        if stalled:
+            self.note_stalled()
+            self.close(CloseCode.STALLED, "no byte taken")
+            return None
+        if stalled is not None:  # a ping would wait behind what is unsent; what counts is whether any byte is taken
+            return min(5.0, self._context.config.stall_timeout_s / 4)
+        return self.tick_level()
+
+    @abstractmethod
+    def tick_level(self) -> float | None:
+        """Keep a connection alive on which nothing is unsent; as :meth:`~chatkit.server.wheel.Timed.tick`."""
 
     def is_stalled(self, now_s: float) -> bool | None:
         """Whether the peer takes nothing at all of what is written to it: ``None`` when nothing waits.
@@ -159,10 +171,6 @@ class Outlet(asyncio.Protocol, Timed):
             return False
         backlog.look(left(self._transport), now_s)
         return now_s - backlog.since_s >= self._context.config.stall_timeout_s
-
-    def next_look_s(self) -> float:
-        """Seconds until a connection with something unsent is looked at again."""
-        return min(5.0, self._context.config.stall_timeout_s / 4)
 
     def _write_counted(self, data: bytes) -> None:
         if self._backlog is not None:

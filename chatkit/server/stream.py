@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from .. import wire
-from ..errors import CloseCode, InvalidName, Refused
+from ..errors import InvalidName, Refused
 from ..model import Form, Topic, parse_topic
 from . import responses
 from .context import Context
@@ -54,17 +54,8 @@ class Stream(Outlet):
     def data_received(self, data: bytes) -> None:
         """Nothing more can be asked on this connection."""
 
-    def tick(self, now_s: float) -> float | None:
-        """Keep a quiet connection alive, close a dead or stalled one."""
-        if self.has_ended():
-            return None
-        stalled = self.is_stalled(now_s)
-        if stalled:
-            self.note_stalled()
-            self.close(CloseCode.STALLED, "no byte taken")
-            return None
-        if stalled is not None:
-            return self.next_look_s()
+    def tick_level(self) -> float | None:
+        """Send a heartbeat."""
         self.write(_HEARTBEATS[self._form])
         return _HEARTBEAT_S
 

@@ -58,18 +58,9 @@ class Link(Outlet):
             elif self._transport.can_write_eof():
                 self._transport.write_eof()
 
-    def tick(self, now_s: float) -> float | None:
-        """Ping a quiet connection, close a dead or stalled one."""
+    def tick_level(self) -> float | None:
+        """Ping a quiet connection, close one that did not answer."""
         config = self._context.config
-        if self.has_ended():
-            return None
-        stalled = self.is_stalled(now_s)
-        if stalled:
-            self.note_stalled()
-            self.close(CloseCode.STALLED, "no byte taken")
-            return None
-        if stalled is not None:  # a ping would wait behind what is unsent; what counts is whether any byte is taken
-            return self.next_look_s()
         if self._heard:
             self._heard = self._ping_sent = False
             return config.ping_interval_s
