@@ -47,20 +47,10 @@ def run(
         if event_id is not None:
             raise UsageError("--id is the id of one message; leave it out with --lines")
         if spool:
-            from .spool_lines import run as spool_lines  # noqa: PLC0415
-
-            return spool_lines(
-                endpoint,
-                channel,
-                user=sender,
-                token=token,
-                timeout_s=timeout_s,
-                json_output=json_output,
-                quiet=quiet,
-            )
-        from .send_lines import run as send_lines  # noqa: PLC0415 - asyncio, which one message does without
-
-        code = send_lines(
+            from .spool_lines import run as run_lines  # noqa: PLC0415
+        else:
+            from .send_lines import run as run_lines  # noqa: PLC0415 - asyncio, which one message does without
+        code = run_lines(
             endpoint,
             channel,
             user=sender,
@@ -69,7 +59,7 @@ def run(
             json_output=json_output,
             quiet=quiet,
         )
-        if code == 0:
+        if code == 0 and not spool:
             _deliver_rest(endpoint, token, timeout_s)
         return code
     text = " ".join(words) if words else read_text()
