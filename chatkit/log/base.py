@@ -139,7 +139,7 @@ class Log(ABC):
     async def append(self, batch: Sequence[Submission]) -> list[Outcome]:
         """Accept a batch, all of its new events in one transaction, or none of them.
 
-        Must not be called again before it has returned.
+        Must not be called again before it has returned, which it may do without giving the loop a turn.
 
         Returns:
             One outcome a submission, in order. The same id with the same content gives the first position with

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import LogFailed
+from .setup import PATIENCE_MS
 
 logger = logging.getLogger("chatkit.log")
 
@@ -46,6 +47,7 @@ class Checkpointer:
         since_bytes: an estimate of what was written since the last checkpoint.
         wal_bytes: the WAL's content at the last checkpoint.
         held_bytes: what of it could not be copied because a reader still needs the old pages.
+        may_sync: whether the next commit may start the file over, which syncs its header whatever ``synchronous`` says.
         count: checkpoints so far.
     """
 
@@ -56,6 +58,7 @@ class Checkpointer:
         self.since_bytes = 0
         self.wal_bytes = 0
         self.held_bytes = 0
+        self.may_sync = False
         self.count = 0
         run("PRAGMA wal_autocheckpoint = 0")
         run(f"PRAGMA journal_size_limit = {KEPT_BYTES}")
@@ -67,6 +70,7 @@ class Checkpointer:
             LogFailed: an I/O error.
         """
         self.since_bytes = 0
+        self.may_sync = True
         self.count += 1
         try:
             self._copy("PASSIVE")
@@ -75,7 +79,7 @@ class Checkpointer:
                 try:
                     self._copy("RESTART")
                 finally:
-                    self._run("PRAGMA busy_timeout = 5000")
+                    self._run(f"PRAGMA busy_timeout = {PATIENCE_MS}")
         except sqlite3.Error as error:
             raise_unless_passing(error, self._path)
         self._warn()

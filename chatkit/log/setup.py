@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from platformdirs import user_data_path
@@ -16,6 +16,10 @@ from . import schema
 from .lock import FileLock
 
 Durability = Literal["full", "normal"]
+
+
+#: How long a lock that another program has is waited for.
+PATIENCE_MS: Final = 5000
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -83,7 +87,9 @@ def _prepared(path: Path, connection: sqlite3.Connection, version: int, *, count
 
 def connect(path: Path) -> sqlite3.Connection:
     """A plain connection with nothing implicit: no transactions of its own, usable from the thread that works."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=256)
+    return sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_MS / 1000, cached_statements=256
+    )
 
 
 def _look(path: Path) -> sqlite3.Connection:

@@ -66,12 +66,31 @@ class Writer:
         self.trouble: str | None = None
         self._full_at_s = -math.inf
 
-    def append(self, batch: Sequence[Submission]) -> list[Outcome]:
+    def append(self, batch: Sequence[Submission], *, wait: bool = True) -> list[Outcome]:
         """Commit the persisted events of ``batch`` in one transaction; see :meth:`Log.append`.
+
+        Args:
+            batch: what to accept.
+            wait: whether to wait for another program's write lock, for :data:`~chatkit.log.setup.PATIENCE_MS` at most.
 
         Raises:
             LogFailed: the outcome is unknown, or the connection cannot write.
+            LogBusy: another program has the write lock and is not to be waited for; nothing was stored.
         """
+        if wait:
+            try:
+                return self._append(batch)
+            except LogBusy as error:
+                self.trouble = str(error)
+                refused = Refused("unavailable", self.trouble, retry_after_s=1)
+                return [refused if submission.event.persist else Appended(None) for submission in batch]
+        self._run("PRAGMA busy_timeout = 0")
+        try:
+            return self._append(batch)
+        finally:
+            self._run(f"PRAGMA busy_timeout = {setup.PATIENCE_MS}")
+
+    def _append(self, batch: Sequence[Submission]) -> list[Outcome]:
         persisted = [submission for submission in batch if submission.event.persist]
         outcomes: list[Outcome]
         try:
@@ -79,10 +98,7 @@ class Writer:
         except LogFull as error:
             self.trouble = str(error)
             outcomes = [Refused("disk_full", str(error), retry_after_s=5)] * len(persisted)
-        except LogBusy as error:
-            self.trouble = str(error)
-            outcomes = [Refused("unavailable", str(error), retry_after_s=1)] * len(persisted)
-        except LogFailed:
+        except (LogFailed, LogBusy):
             raise
         except Exception:  # one that cannot be bound, say: whatever it is, it must not end the server
             logger.exception("a batch of %d could not be stored", len(persisted))
@@ -155,6 +171,7 @@ class Writer:
         self.wal.since_bytes += (
             COMMIT_BYTES + ROW_BYTES * count + sum([len(submission.event.data) for submission in batch])
         )
+        self.wal.may_sync = False
         outcomes: list[Outcome] = []
         for seq, submission in enumerate(batch, head + 1):
             submission.event.seq = seq

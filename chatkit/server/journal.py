@@ -110,6 +110,8 @@ class Journal:
                     done(submission, outcome)
                 except Exception:
                     logger.exception(_UNTOLD)
+            if self._queue:  # answers may have brought requests, and the log need not have given the loop a turn
+                await asyncio.sleep(0)
 
     def fail(self, error: LogFailed) -> None:
         """The log has failed between two batches: take no more, and end :meth:`run`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .engines import ENGINES, Engine, SqliteEngine
+from .engines import ENGINES, Engine, InlineEngine, SqliteEngine
 
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
@@ -15,6 +15,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     return made
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> SqliteEngine:
-    return SqliteEngine(tmp_path)
+@pytest.fixture(params=[SqliteEngine, InlineEngine], ids=lambda engine: engine.name)
+def sqlite(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteEngine:
+    made: SqliteEngine = request.param(tmp_path)
+    return made

@@ -6,12 +6,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from chatkit import wire
 from chatkit.errors import Refused
 from chatkit.log.base import Appended, Log, Outcome, Page, Query, Submission
-from chatkit.log.setup import prepare
+from chatkit.log.setup import Durability, prepare
 from chatkit.log.sqlite import SqliteLog
 from chatkit.model import CHAT_MESSAGE, Event, Pattern
 
@@ -43,14 +43,24 @@ class Engine(ABC):
 
 
 class SqliteEngine(Engine):
+    """Every batch is committed on the writer's thread."""
+
     name = "sqlite"
+    durability: ClassVar[Durability] = "full"
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "chat.db"
 
     async def open(self) -> SqliteLog:
         prepare(self.path)
-        return await SqliteLog.open(self.path, "normal")
+        return await SqliteLog.open(self.path, self.durability)
+
+
+class InlineEngine(SqliteEngine):
+    """Batches are committed on the event loop where they may be."""
+
+    name = "sqlite-inline"
+    durability = "normal"
 
 
 class MemoryEngine(Engine):
@@ -64,7 +74,7 @@ class MemoryEngine(Engine):
         return self._log
 
 
-ENGINES: tuple[type[Engine], ...] = (SqliteEngine, MemoryEngine)
+ENGINES: tuple[type[Engine], ...] = (SqliteEngine, InlineEngine, MemoryEngine)
 
 
 def message(

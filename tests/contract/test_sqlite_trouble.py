@@ -6,15 +6,18 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from chatkit.errors import LogFailed, Refused
 from chatkit.log.base import Appended, Log, Outcome, Query, Submission
+from chatkit.log.inline import Inline
 from chatkit.log.sqlite import SqliteLog
 from chatkit.model import Event
 
-from .engines import SqliteEngine, codes, event, everything, ids, message, messages
+from .engines import InlineEngine, SqliteEngine, codes, event, everything, ids, message, messages
 
 
 def run_sql(log: Log, statement: str) -> None:
@@ -62,7 +65,7 @@ def test_a_failed_write_is_the_last(sqlite: SqliteEngine) -> None:
     sqlite.run(scenario)
 
 
-def test_what_was_committed_and_not_fed_is_in_the_log_and_in_no_page_yet(sqlite: SqliteEngine) -> None:
+def test_what_was_committed_and_not_fed_is_in_the_log_and_in_no_page_yet(tmp_path: Path) -> None:
     async def scenario(log: Log) -> None:
         assert isinstance(log, SqliteLog)
         writer = log._writer
@@ -71,8 +74,8 @@ def test_what_was_committed_and_not_fed_is_in_the_log_and_in_no_page_yet(sqlite:
         committed, go_on = asyncio.Event(), threading.Event()
         loop, append = asyncio.get_running_loop(), writer.append
 
-        def held(batch: Sequence[Submission]) -> list[Outcome]:
-            outcomes = append(batch)
+        def held(batch: Sequence[Submission], *, wait: bool = True) -> list[Outcome]:
+            outcomes = append(batch, wait=wait)
             loop.call_soon_threadsafe(committed.set)
             assert go_on.wait(10)
             return outcomes
@@ -88,7 +91,59 @@ def test_what_was_committed_and_not_fed_is_in_the_log_and_in_no_page_yet(sqlite:
         await task
         assert len(await everything(log)) == 5
 
+    SqliteEngine(tmp_path).run(scenario)
+
+
+def test_a_write_lock_of_another_program_holds_up_the_batch_and_not_the_loop(sqlite: SqliteEngine) -> None:
+    async def scenario(log: Log) -> None:
+        await log.append(messages(2))
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            task = asyncio.create_task(log.append(messages(3, "late")))
+            assert len(await everything(log)) == 2  # a read, which takes several turns of the loop
+            assert not task.done()
+            other.execute("COMMIT")
+        assert await task == [Appended(3), Appended(4), Appended(5)]
+        assert await log.append(messages(1, "last")) == [Appended(6)]
+
     sqlite.run(scenario)
+
+
+def test_a_batch_is_committed_on_the_loop_where_that_holds_nothing_up(tmp_path: Path) -> None:
+    async def in_one_step(log: Log, batch: list[Submission]) -> bool:
+        task = asyncio.create_task(log.append(batch))
+        await asyncio.sleep(0)
+        at_once = task.done()
+        await task
+        return at_once
+
+    async def scenario(log: Log) -> None:
+        assert isinstance(log, SqliteLog)
+        assert log._writer is not None
+        assert await in_one_step(log, messages(10, "a"))
+        assert not await in_one_step(log, messages(1000, "many"))
+        assert not await in_one_step(log, [message("x" * 300_000, id="long")])
+        checkpoint = asyncio.create_task(log.with_writer(lambda connection: None))
+        await asyncio.sleep(0)
+        assert not await in_one_step(log, messages(10, "behind what the thread does"))
+        await checkpoint
+        assert await in_one_step(log, messages(10, "b"))
+        log._writer.checkpoint()
+        assert not await in_one_step(log, messages(10, "the first after a checkpoint, which may sync"))
+        assert await in_one_step(log, messages(10, "c"))
+        assert len(await everything(log)) == 1051
+
+    InlineEngine(tmp_path).run(scenario)
+
+
+def test_after_a_slow_commit_the_loop_is_kept_off_the_disk_for_a_while() -> None:
+    inline, batch = Inline(), messages(3)
+    assert inline.takes(batch, now_s=100.0)
+    inline.took(0.005, now_s=100.0)
+    assert inline.takes(batch, now_s=100.0)
+    inline.took(0.5, now_s=101.0)
+    assert not inline.takes(batch, now_s=101.9)
+    assert inline.takes(batch, now_s=102.0)
 
 
 def test_a_position_is_not_given_again_after_the_newest_events_are_removed(sqlite: SqliteEngine) -> None:
