@@ -65,6 +65,7 @@ class Writer:
         self.head = self._load_head()
         self.trouble: str | None = None
         self._full_at_s = -math.inf
+        self._waits = True  # for locks of other programs
 
     def append(self, batch: Sequence[Submission], *, wait: bool = True) -> list[Outcome]:
         """Commit the persisted events of ``batch`` in one transaction; see :meth:`Log.append`.
@@ -77,20 +78,7 @@ class Writer:
             LogFailed: the outcome is unknown, or the connection cannot write.
             LogBusy: another program has the write lock and is not to be waited for; nothing was stored.
         """
-        if wait:
-            try:
-                return self._append(batch)
-            except LogBusy as error:
-                self.trouble = str(error)
-                refused = Refused("unavailable", self.trouble, retry_after_s=1)
-                return [refused if submission.event.persist else Appended(None) for submission in batch]
-        self._run("PRAGMA busy_timeout = 0")
-        try:
-            return self._append(batch)
-        finally:
-            self._run(f"PRAGMA busy_timeout = {setup.PATIENCE_MS}")
-
-    def _append(self, batch: Sequence[Submission]) -> list[Outcome]:
+        self._wait_for_locks(wait)
         persisted = [submission for submission in batch if submission.event.persist]
         outcomes: list[Outcome]
         try:
@@ -98,7 +86,12 @@ class Writer:
         except LogFull as error:
             self.trouble = str(error)
             outcomes = [Refused("disk_full", str(error), retry_after_s=5)] * len(persisted)
-        except (LogFailed, LogBusy):
+        except LogBusy as error:
+            if not wait:
+                raise
+            self.trouble = str(error)
+            outcomes = [Refused("unavailable", str(error), retry_after_s=1)] * len(persisted)
+        except LogFailed:
             raise
         except Exception:  # one that cannot be bound, say: whatever it is, it must not end the server
             logger.exception("a batch of %d could not be stored", len(persisted))
@@ -110,6 +103,11 @@ class Writer:
             return outcomes
         stored = iter(outcomes)
         return [next(stored) if submission.event.persist else Appended(None) for submission in batch]
+
+    def _wait_for_locks(self, wait: bool) -> None:  # noqa: FBT001 - it is what is set
+        if wait != self._waits:
+            self._run(f"PRAGMA busy_timeout = {setup.PATIENCE_MS if wait else 0}")
+            self._waits = wait
 
     def _commit(self, batch: list[Submission]) -> list[Outcome]:
         if not batch:
@@ -222,6 +220,7 @@ class Writer:
         Raises:
             LogFailed: as :meth:`append`.
         """
+        self._wait_for_locks(True)
         if not room.is_left(self._path):  # what is written next needs little room, a message may need more
             self.trouble = f"no room for {self._path}"
             return
@@ -239,6 +238,7 @@ class Writer:
 
     def checkpoint(self) -> None:
         """Bring the WAL back into the file; see :meth:`Checkpointer.checkpoint`."""
+        self._wait_for_locks(True)
         self.wal.checkpoint()
 
     def prune(self, upto: int) -> tuple[int, float]:
@@ -247,6 +247,7 @@ class Writer:
         Raises:
             LogError: nothing was removed.
         """
+        self._wait_for_locks(True)
         try:
             removed, taken_s = remove(self._run, upto)
         except sqlite3.Error as error:
@@ -257,6 +258,7 @@ class Writer:
 
     def finish(self) -> bool:
         """Write into the file that the log is complete; whether that could be done."""
+        self._wait_for_locks(True)
         try:
             opening.mark_closed(self._run)
         except sqlite3.Error as error:  # nothing is lost: the next open finds a log that was not closed
@@ -267,6 +269,7 @@ class Writer:
 
     def call(self, function: Callable[[sqlite3.Connection], R]) -> R:
         """Call ``function`` with the connection, outside of any transaction."""
+        self._wait_for_locks(True)
         return function(self._connection)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ else:
     Admission = Any  # msgspec looks the names up
 
 _HEADS_KEPT: Final = 1024
+_HEAD_BYTES_KEPT: Final = 1024
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n)+")
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _ABSOLUTE: Final = re.compile(r"https?://(?P<authority>[^/?]*)(?P<rest>.*)", re.IGNORECASE)
@@ -195,26 +196,23 @@ def _body_length(headers: dict[str, str]) -> int | None:
     return int(length)
 
 
-class HeadCache:
-    """Heads by their bytes.
+class HeadCache(dict[bytes, Head]):
+    """Heads by their bytes: asking for one that is not known parses it, as :func:`parse_head`.
 
     A client on a kept connection sends the same head again and again; equal bytes parse to an equal head, and a
     look-up costs a twentieth of parsing.
     """
 
     def __init__(self, max_fields: int) -> None:
+        super().__init__()
         self._max_fields = max_fields
-        self._heads: dict[bytes, Head] = {}
 
-    def parse(self, data: bytes) -> Head:
-        """As :func:`parse_head`."""
-        head = self._heads.get(data)
-        if head is None:
-            head = parse_head(data, self._max_fields)
-            if len(data) <= 1024 and not head.upgrade:
-                if len(self._heads) >= _HEADS_KEPT:
-                    self._heads.clear()
-                self._heads[data] = head
+    def __missing__(self, data: bytes) -> Head:
+        head = parse_head(data, self._max_fields)
+        if len(data) <= _HEAD_BYTES_KEPT and not head.upgrade:
+            if len(self) >= _HEADS_KEPT:
+                self.clear()
+            self[data] = head
         return head
 
 
@@ -252,22 +250,26 @@ class RequestReader:
         Raises:
             Refused: what is there is no acceptable request; answer, then close the connection.
         """
-        head = self._head
+        buffer, head, start = self.buffered, self._head, 0
         if head is None:
-            head = self._read_head()
-            if head is None:
-                return None
-        length, buffer = head.length, self.buffered
+            start = buffer.find(b"\r\n\r\n", 0, self._max_head) + 4
+            if start <= 4:
+                return self.next_request() if self._skip_empty_lines() else None
+            head = self._heads[buffer[:start]]
+        length = head.length
         if length is None:
+            self.buffered = buffer[start:]
             return self._read_chunks(head)
         if length > self._max_body:
             raise Refused("too_large", f"the body has {length} bytes; at most {self._max_body} are taken")
-        if len(buffer) < length:
+        stop = start + length
+        if len(buffer) < stop:
+            self.buffered = buffer[start:]
             self._keep(head)
             return None
         self._head = None
-        self.buffered = buffer[length:]
-        return Request(head, buffer[:length])
+        self.buffered = buffer[stop:]
+        return Request(head, buffer[start:stop])
 
     def _keep(self, head: Head) -> None:
         """Remember the head of a request whose body is incomplete."""
@@ -275,23 +277,23 @@ class RequestReader:
             self._head = head
             self.wants_continue = head.headers.get("expect", "").lower() == "100-continue"
 
-    def _read_head(self) -> Head | None:
+    def _skip_empty_lines(self) -> bool:
+        """Look at what does not begin with a whole head: are there empty lines before it that are gone now?
+
+        Raises:
+            Refused: it will never be a head.
+        """
         buffer = self.buffered
-        end = buffer.find(b"\r\n\r\n", 0, self._max_head)
-        if end <= 0:
-            if empty := _EMPTY_LINES.match(buffer):  # RFC 9112, 2.2: before a request line they are to be ignored
-                self.buffered = buffer[empty.end() :]
-                return self._read_head()
-            if len(buffer) >= self._max_head:
-                raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
-            if buffer and buffer != b"\r" and not _TOKEN.match(buffer):
-                raise Refused("bad_request", "not an HTTP/1.1 request")
-            if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b"  "):
-                raise Refused("bad_request", "lines should end in CR LF")
-            return None
-        head = self._heads.parse(buffer[: end + 4])
-        self.buffered = buffer[end + 4 :]
-        return head
+        if empty := _EMPTY_LINES.match(buffer):  # RFC 9112, 2.2: before a request line they are to be ignored
+            self.buffered = buffer[empty.end() :]
+            return True
+        if len(buffer) >= self._max_head:
+            raise Refused("head_too_large", f"the request head is longer than {self._max_head} bytes")
+        if buffer and buffer != b"\r" and not _TOKEN.match(buffer):
+            raise Refused("bad_request", "not an HTTP/1.1 request")
+        if b"\n\n" in buffer or b"\n\r\n" in buffer.replace(b"\r\n", b"  "):
+            raise Refused("bad_request", "lines should end in CR LF")
+        return False
 
     def _read_chunks(self, head: Head) -> Request | None:
         """RFC 9112, 7.1, without extensions and trailers, which nobody has a use for here."""
