@@ -19,6 +19,7 @@ MAX_USER_CHARS: Final = 128
 MAX_EVENT_CHARS: Final = 128
 
 CHAT: Final = "chat"
+_CHAT_PREFIX: Final = f"{CHAT}/"
 CHAT_MESSAGE: Final = "chat:message"
 
 #: Positions are JSON integers that JavaScript must hold exactly: below 2**53.
@@ -84,7 +85,7 @@ def channel_of(room_or_channel: str) -> str:
 
 def room_of(channel: str) -> str:
     """Return the room of a chat channel, and the whole name of any other."""
-    return channel.removeprefix(f"{CHAT}/")
+    return channel.removeprefix(_CHAT_PREFIX)
 
 
 @lru_cache(maxsize=8192)

@@ -104,7 +104,7 @@ class Writer:
         stored = iter(outcomes)
         return [next(stored) if submission.event.persist else Appended(None) for submission in batch]
 
-    def _wait_for_locks(self, wait: bool) -> None:  # noqa: FBT001 - it is what is set
+    def _wait_for_locks(self, wait: bool) -> None:
         if wait != self._waits:
             self._run(f"PRAGMA busy_timeout = {setup.PATIENCE_MS if wait else 0}")
             self._waits = wait
@@ -154,8 +154,9 @@ class Writer:
 
     def _insert(self, batch: list[Submission]) -> list[Outcome]:
         run, head, stored_at = self._run, self.head, time.time_ns() // 1_000_000
-        run("BEGIN IMMEDIATE")
         start, count = 0, len(batch)
+        if not (alone := count in rows.INSERTS):  # one statement is a transaction of its own
+            run("BEGIN IMMEDIATE")
         while start < count:
             size = min(1 << ((count - start).bit_length() - 1), rows.MAX_ROWS)
             values: list[Any] = []
@@ -163,7 +164,8 @@ class Writer:
                 values += rows.parameters(batch[offset], head + 1 + offset, stored_at)
             run(rows.INSERTS[size], values)
             start += size
-        run("COMMIT")
+        if not alone:
+            run("COMMIT")
         self.head = head + count
         self.trouble = None
         self.wal.since_bytes += (

@@ -57,7 +57,9 @@ class Exchange:
         """Answer 200 with JSON."""
         head = self.request.head
         if head.keep_alive and self.cors is None and head.method != "HEAD":
-            self._set(responses.ok(body))
+            if self.response is None:
+                self.response = responses.ok(body)
+                self._connection.flush()
         else:
             self.answer(200, body)
 
@@ -277,10 +279,11 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     def flush(self) -> None:
         """Write the answers that are next in order."""
-        exchanges = self._exchanges
+        exchanges, transport = self._exchanges, self._transport
         while exchanges and (response := exchanges[0].response) is not None:
             exchange = exchanges.popleft()
-            self._write(response)
+            if not transport.is_closing():
+                transport.write(response)
             if exchange.closes:
                 exchanges.clear()
                 self._closing = True

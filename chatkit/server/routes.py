@@ -9,7 +9,7 @@ import msgspec
 
 from .. import wire
 from ..errors import InvalidName, LogError, Refused
-from ..log.base import Query, Submission
+from ..log.base import Query
 from ..model import MAX_SEQ, Event, Pattern, channel_of, strip_project
 from ..web import assets
 from .admin import create_token, list_tokens, me, revoke_token
@@ -45,9 +45,10 @@ def setup(exchange: Exchange) -> None:
 
 def send(exchange: Exchange) -> None:
     """A message to a room."""
-    body = wire.decode_with(wire.send_body, _json_body(exchange), "body")
-    submission = exchange.context.maker.message(
-        _author(exchange),
+    body = _body(exchange, wire.send_body)
+    context, grant = exchange.context, exchange.grant
+    submission = context.maker.message(
+        grant.author or _author(exchange),
         body.roomId,
         body.text,
         event_id=body.id,
@@ -55,14 +56,15 @@ def send(exchange: Exchange) -> None:
         timestamp=body.timestamp,
         metadata=body.metadata,
     )
-    _submit(exchange, submission)
+    context.journal.submit(submission, exchange.accepted)
 
 
 def publish(exchange: Exchange) -> None:
     """Any event to any channel."""
-    body = wire.decode_with(wire.publish_body, _json_body(exchange), "body")
-    submission = exchange.context.maker.event(
-        _author(exchange),
+    body = _body(exchange, wire.publish_body)
+    context, grant = exchange.context, exchange.grant
+    submission = context.maker.event(
+        grant.author or _author(exchange),
         body.topic,
         body.event,
         body.data,
@@ -70,31 +72,27 @@ def publish(exchange: Exchange) -> None:
         event_id=body.id,
         user_id=body.userId,
     )
-    _submit(exchange, submission)
+    context.journal.submit(submission, exchange.accepted)
 
 
 def rpc(exchange: Exchange) -> None:
     """``sdk.socket.emit(event, data, channel)`` of the SDKs' server side."""
-    body = wire.decode_with(wire.rpc_body, _json_body(exchange), "body")
+    body = _body(exchange, wire.rpc_body)
     if body.method != "socket.emit":
         raise Refused("not_found", f"there is no method {body.method[:80]!r}; 'socket.emit' is the one there is")
     if len(body.args) != 3:
         raise Refused("invalid_field", "`args` should be [event, data, channel]")
     name = wire.decode_with(wire.rpc_string, bytes(body.args[0]), "event in `args`")
     topic = wire.decode_with(wire.rpc_string, bytes(body.args[2]), "channel in `args`")
-    submission = exchange.context.maker.event(_author(exchange), topic, name, body.args[1])
+    author = exchange.grant.author or _author(exchange)
+    submission = exchange.context.maker.event(author, topic, name, body.args[1])
     exchange.context.journal.submit(submission, exchange.emitted)
 
 
-def _submit(exchange: Exchange, submission: Submission) -> None:
-    exchange.context.journal.submit(submission, exchange.accepted)
-
-
 def _author(exchange: Exchange) -> Author:
+    """The grant's, made once and kept with it."""
     grant = exchange.grant
-    author = grant.author
-    if author is None:
-        author = grant.author = Author(grant.name, exchange.context.projects, grant)
+    author = grant.author = Author(grant.name, exchange.context.projects, grant)
     return author
 
 
@@ -105,9 +103,13 @@ def _json_body(exchange: Exchange) -> bytes:
     return request.body
 
 
+def _body(exchange: Exchange, decoder: msgspec.json.Decoder[T]) -> T:
+    return wire.decode_with(decoder, _json_body(exchange), "body")
+
+
 def prune(exchange: Exchange) -> None:
     """Remove the oldest events."""
-    prune_request(exchange, wire.decode_with(wire.prune_body, _json_body(exchange), "body"))
+    prune_request(exchange, _body(exchange, wire.prune_body))
 
 
 # ------------------------------------------------------------------------------------------------------ reads
