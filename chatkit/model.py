@@ -26,6 +26,8 @@ CHAT_MESSAGE: Final = "chat:message"
 MAX_SEQ: Final = 2**53 - 1
 
 _MARKS: Final = frozenset("._-~:@")
+#: The commonest names, told at a glance; what does not match is looked at one segment after the other.
+_PLAIN: Final = re.compile(r"(?!table/)[A-Za-z0-9._~:@-]{1,64}(?:/[A-Za-z0-9._~:@-]{1,64})+")
 _SEGMENT_HELP: Final = "a segment is 1-64 letters, digits, '.', '_', '-', '~', ':' or '@'"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -90,6 +92,8 @@ def room_of(channel: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _check(what: str, text: str, *, stars: bool = False) -> str:
+    if len(text) <= MAX_CHANNEL_BYTES and _PLAIN.fullmatch(text):
+        return text
     if len(text.encode("utf-8", "replace")) > MAX_CHANNEL_BYTES:
         raise InvalidName(what, text, f"it is longer than {MAX_CHANNEL_BYTES} bytes")
     parts = text.split("/")

@@ -21,12 +21,8 @@ def _line(payload: bytes, seq: int | None) -> bytes:
     return payload + b"\n"
 
 
-def _frame(payload: bytes, seq: int | None) -> bytes:
-    return text_frame(payload)
-
-
 FORMATS: Final[dict[Form, Format]] = {
-    Form.WEBSOCKET: _frame,
+    Form.WEBSOCKET: text_frame,
     Form.SERVER_SENT: _server_sent,
     Form.LINES: _line,
 }

@@ -24,8 +24,8 @@ _quiet = logging.getLogger("chatkit.websockets")
 _quiet.setLevel(logging.CRITICAL)  # what a peer does wrong is answered with a close code, not logged as our error
 
 
-def text_frame(payload: bytes) -> bytes:
-    """``payload`` as one unfragmented text frame."""
+def text_frame(payload: bytes, seq: int | None = None) -> bytes:
+    """``payload`` as one unfragmented text frame, whatever ``seq`` says."""
     size = len(payload)
     if size < 126:
         return b"\x81%c%b" % (size, payload)

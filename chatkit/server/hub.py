@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..model import Event, Form, Topic
+from ..model import Event, Topic
 from ..wire import encode_event
 from .formats import FORMATS
-from .frames import text_frame
 from .subscription import State, Subscription
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 #: How much of the end of the log stays in memory, for cursors to join the live set without missing a step.
 _RECENT_EVENTS: Final = 4096
 _RECENT_BYTES: Final = 4 * 1024 * 1024
+
+#: Channels of which a pattern remembers whether it matches them.
+_MATCHES_KEPT: Final = 16384
 
 
 class Counters(msgspec.Struct):
@@ -43,9 +45,11 @@ class Group:
         behind: how many subscriptions of the group are not live.
     """
 
-    __slots__ = ("behind", "live", "matches", "picky", "topic")
+    __slots__ = ("_format", "_through_pattern", "behind", "live", "matches", "picky", "topic")
 
     def __init__(self, topic: Topic) -> None:
+        self._format = FORMATS[topic.form]
+        self._through_pattern = not topic.pattern.is_channel
         self.topic = topic
         self.live: dict[Subscription, Callable[[bytes], None]] = {}
         self.picky: dict[Subscription, None] = {}
@@ -54,24 +58,19 @@ class Group:
 
     def frames(self, events: Iterable[Event]) -> bytes:
         """The events as this topic's clients see them."""
-        name, through_pattern = self.topic.name, not self.topic.pattern.is_channel
-        if self.topic.form is not Form.WEBSOCKET:
-            write = FORMATS[self.topic.form]
-            return b"".join(
-                [
-                    write(encode_event(event, name, event.channel if through_pattern else None), event.seq)
-                    for event in events
-                ]
-            )
+        name, through_pattern, write = self.topic.name, self._through_pattern, self._format
         return b"".join(
-            [text_frame(encode_event(event, name, event.channel if through_pattern else None)) for event in events]
+            [
+                write(encode_event(event, name, event.channel if through_pattern else None), event.seq)
+                for event in events
+            ]
         )
 
     def covers(self, channel: str) -> bool:
         """Whether the topic's pattern matches ``channel``; remembered, since channels come again."""
         found = self.matches.get(channel)
         if found is None:
-            if len(self.matches) >= 10_000:
+            if len(self.matches) >= _MATCHES_KEPT:
                 self.matches.clear()
             found = self.matches[channel] = self.topic.pattern.matches(channel)
         return found
@@ -154,7 +153,11 @@ class Hub:
         """Hand one batch out; the listener of the log."""
         channels: dict[str, list[Event]] = {}
         for event in events:
-            channels.setdefault(event.channel, []).append(event)
+            own = channels.get(event.channel)
+            if own is None:
+                channels[event.channel] = [event]
+            else:
+                own.append(event)
         for channel, own in channels.items():
             groups = self._channels.get(channel)
             if groups is not None:

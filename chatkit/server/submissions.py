@@ -141,7 +141,7 @@ class Maker:
         return Submission(Event(channel, name, self._new_id(), user_id, self._now_ms(), data, None, persist=False))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _room_channel(room: str, projects: frozenset[str]) -> str:
     """The channel of a room as a client names it; remembered, since rooms come again."""
     try:
