@@ -219,8 +219,9 @@ def strip_project(name: str, projects: frozenset[str]) -> str:
     return head if last in projects and "/" in head else name
 
 
+@lru_cache(maxsize=16384)
 def parse_topic(name: str, projects: frozenset[str]) -> Topic:
-    """Read a topic as a client of one of ``projects`` names it.
+    """Read a topic as a client of one of ``projects`` names it; subscribers that name it alike share what it gives.
 
     Raises:
         InvalidName: what is left is no channel and no pattern.

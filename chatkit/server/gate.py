@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .http import Exchange
 
 _ORIGINS_NOTED: Final = 100
+_ORIGINS_KNOWN: Final = 1000
+_MEMBER: Final = int(Right.MEMBER)  # "and" with a flag of enum makes a flag, which takes longer than all the rest
 
 
 class Admission:
@@ -60,6 +62,7 @@ class Gate:
         self.heads = HeadCache(context.config.max_head_fields)
         self._context = context
         self._noted: set[str] = set()
+        self._known: dict[tuple[str | None, str | None], guard.Origin | None] = {}
 
     def admit(self, exchange: Exchange, head: Head, own: Grant) -> Admission:
         """Decide about a head.
@@ -99,7 +102,7 @@ class Gate:
         """
         self._check(head)
         granted = self.grant(head) or own
-        if not granted.mask & Right.MEMBER:
+        if not granted.mask & _MEMBER:
             raise guard.refusal(granted, Right.MEMBER)
         if granted.allowance is not None:
             granted.allowance.check_links()
@@ -115,13 +118,20 @@ class Gate:
         return None if secret is None else self._context.access.of_credential(secret)
 
     def _check(self, head: Head) -> guard.Origin | None:
-        authority = guard.check_host(self.site, head.headers.get("host"))
-        given = head.headers.get("origin")
+        """What Host and Origin say, remembered: each handshake is another head, and these two come again."""
+        host, given = asked = head.headers.get("host"), head.headers.get("origin")
+        if asked in self._known:
+            return self._known[asked]
+        authority = guard.check_host(self.site, host)
         try:
-            return guard.check_origin(self.site, given, authority)
+            origin = guard.check_origin(self.site, given, authority)
         except Refused as error:
             self._note(given or "", error)
             raise
+        if len(self._known) >= _ORIGINS_KNOWN:
+            self._known.clear()
+        self._known[asked] = origin
+        return origin
 
     def _note(self, origin: str, error: Refused) -> None:
         """Tell the operator, once for each site: a page's author sees no more than a failed request."""

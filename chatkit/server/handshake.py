@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from websockets.datastructures import Headers
@@ -11,6 +13,7 @@ from websockets.exceptions import InvalidHandshake, InvalidMethod, InvalidUpgrad
 from websockets.http11 import Request as HandshakeRequest
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
+from websockets.utils import accept_key
 
 from ..errors import Refused
 from .context import Context
@@ -28,14 +31,13 @@ _quiet = logging.getLogger("chatkit.handshake")
 _quiet.setLevel(logging.CRITICAL)  # a bad handshake is answered, it is not our error
 
 
-#: What a handshake is made of; extensions are not negotiated.
-_FIELDS: Final = (
-    "connection",
-    "upgrade",
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "sec-websocket-protocol",
-)
+#: What a handshake is made of beside its key; extensions are not negotiated.
+_FIELDS: Final = ("connection", "upgrade", "sec-websocket-version", "sec-websocket-protocol")
+_KEY_FIELD: Final = "sec-websocket-key"
+
+#: A key is the base64 of 16 bytes. RFC 6455, 4.1.
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+_SOME_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
 class Accepted(NamedTuple):
@@ -55,6 +57,24 @@ def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol])
 #: Checks handshakes. It keeps nothing between two of them that matters, and making one for each takes longer than the
 #: check.
 _server: Final = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
+
+
+def _check(method: str, fields: tuple[tuple[str, str], ...], key: str | None) -> str | None:
+    """Let the library judge a handshake; the subprotocol that it chose.
+
+    Raises:
+        InvalidHandshake: it is none.
+    """
+    headers = Headers(fields)
+    if key is not None:
+        headers[_KEY_FIELD] = key
+    return _server.process_request(HandshakeRequest(REALTIME, headers, method=method))[2]
+
+
+@lru_cache(maxsize=256)
+def _check_all_but_key(method: str, fields: tuple[tuple[str, str], ...]) -> str | None:
+    """As :func:`_check`, once for all clients that differ in their key only, which clients of one kind do."""
+    return _check(method, fields, _SOME_KEY)
 
 
 def upgrade_required() -> Refused:
@@ -80,9 +100,13 @@ def accept(context: Context, head: Head, grant: Grant) -> Accepted:
         context.projects | {parameters["projectId"]} if parameters.get("projectId") else context.projects,
         grant,
     )
-    needed = [(name, headers[name]) for name in _FIELDS if name in headers]
+    fields = tuple([(name, headers[name]) for name in _FIELDS if name in headers])
+    key = headers.get(_KEY_FIELD)
     try:
-        key, _, subprotocol = _server.process_request(HandshakeRequest(head.path, Headers(needed), method=head.method))
+        if key is None or not _KEY.fullmatch(key):
+            _check(head.method, fields, key)
+            raise InvalidHandshake("a key is the base64 of 16 bytes")
+        subprotocol = _check_all_but_key(head.method, fields)
     except InvalidMethod as error:
         raise Refused("method_not_allowed", f"a WebSocket opens with GET, not {error.method[:20]}") from None
     except InvalidUpgrade:
@@ -92,6 +116,6 @@ def accept(context: Context, head: Head, grant: Grant) -> Accepted:
     chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol is not None else ""
     response = (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Accept: {key}\r\n{chosen}"
+        f"Sec-WebSocket-Accept: {accept_key(key)}\r\n{chosen}"
     )
     return Accepted(response.encode() + date_field() + b"\r\n", Session(author, context.config.max_topics))

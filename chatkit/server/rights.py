@@ -135,7 +135,7 @@ class Grant:
 
     def may_read_all(self, pattern: Pattern) -> bool:
         """Whether they may read every channel of ``pattern``: one of their own patterns covers it."""
-        return any(own.covers(pattern) for own in self.identity.read)
+        return self.is_free or any(own.covers(pattern) for own in self.identity.read)
 
     @staticmethod
     def _look_up(known: dict[str, bool], patterns: tuple[Pattern, ...], channel: str) -> bool:
