@@ -356,7 +356,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             except Exception:
                 logger.exception("%s %r failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
-            if not reader.buffered:
+            if not reader.has_more:
                 return
 
     def _wait_for_more(self) -> None:
@@ -405,7 +405,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             self.flush()
             return
         self._write(handshake.response)
-        context, transport, rest = self._context, self._transport, self._reader.buffered
+        context, transport, rest = self._context, self._transport, self._reader.rest
         self._give_up()
         link = Link(context, handshake.session, transport, self.number)
         transport.set_protocol(link)

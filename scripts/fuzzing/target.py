@@ -57,7 +57,7 @@ def requests(data: bytes) -> None:
     whole, parts = RequestReader(HeadCache(100), 512, MAX_BODY), RequestReader(HeadCache(100), 512, MAX_BODY)
     read = _read(whole, [data])
     pieces = _read(parts, [data[:cut], data[cut:]])
-    assert len(whole.buffered) <= len(data)
+    assert len(whole.rest) <= len(data)
     if not isinstance(read[-1:][0] if read else None, str):
         assert read == pieces
 
