@@ -23,7 +23,7 @@ from .websocket import Link
 from .wheel import Timed
 
 #: Requests of one connection that may wait for their answers before it is read no further.
-_MAX_PIPELINED: Final = 256
+_MAX_PIPELINED: Final = 1024
 #: Reads of the log that one connection may have under way: their answers may be megabytes, and nobody may be taking them.
 _MAX_RUNNING: Final = 4
 
@@ -356,6 +356,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             except Exception:
                 logger.exception("%s %r failed", head.method, head.path)
                 exchange.refuse(Refused("internal", "the server failed; its log says how"))
+            request.body = b""  # it is read, and the answers before this one may be long in coming
             if not reader.has_more:
                 return
 
