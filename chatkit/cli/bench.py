@@ -12,7 +12,7 @@ import sys
 from ..client.bench.plan import MIN_SIZE_BYTES, Plan
 from ..client.bench.result import Bounds, Result
 from ..client.bench.run import measure
-from ..client.endpoint import Endpoint, checked_token, parse_url
+from ..client.endpoint import Endpoint, find_token, parse_url
 from ..errors import ExitCode
 from .bench_report import rows
 from .bench_server import room_for, throw_away
@@ -61,9 +61,8 @@ def run(
     plan = Plan(secrets.token_hex(4), subscribers, senders, messages, seconds, rate, size_bytes, channels)
     room_for(subscribers + senders)
     if url is not None:
-        endpoint = parse_url(url)
-        token = checked_token(os.environ.get("CHATKIT_TOKEN"))
-        return _measure(endpoint, plan, bounds, token=token, json_output=json_output, durability=None)
+        endpoint = parse_url(url, os.environ.get("CHATKIT_CA_FILE") or None)
+        return _measure(endpoint, plan, bounds, token=find_token(endpoint), json_output=json_output, durability=None)
     durability = durability or "full"
     with throw_away(durability) as endpoint:
         return _measure(endpoint, plan, bounds, token=None, json_output=json_output, durability=durability)

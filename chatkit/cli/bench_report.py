@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..client.bench.plan import Plan
 from ..client.bench.result import Result
-from ..client.bench.summary import Quantiles
+from ..client.bench.summary import Quantiles, shown_ms
 from .progress import count
 
 
@@ -43,11 +43,7 @@ def rows(url: str, durability: str | None, plan: Plan, result: Result) -> list[t
 
 
 def _times(quantiles: Quantiles | None) -> str:
-    return "-" if quantiles is None else "".join(f"{_ms(value):>12}" for value in quantiles[1:])
-
-
-def _ms(value: float) -> str:
-    return f"{value:.2f} ms" if value < 10 else f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+    return "-" if quantiles is None else "".join(f"{shown_ms(value):>12}" for value in quantiles[1:])
 
 
 def _faults(plan: Plan, result: Result) -> str:

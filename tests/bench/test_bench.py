@@ -46,6 +46,21 @@ def test_a_server_that_is_there_keeps_the_messages(shared_server: Server, tmp_pa
     assert {len(text) for text in texts} == {40}
 
 
+def test_a_server_that_wants_a_token(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--require-token", "--send-rate", "0")
+    assert chatkit("setup", "--db", str(server.db)).returncode == 0
+    secret = chatkit("token", "create", "ci", "--db", str(server.db)).stdout.strip()
+    server.start()
+    try:
+        load = ["bench", *SMALL, "--messages", "50", "--max-lost", "0", "--url", server.url]
+        assert chatkit(*load).returncode == ExitCode.NOT_AUTHORIZED
+        done = chatkit(*load, "--json", env={"CHATKIT_TOKEN": secret})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["sent"] == 50
+    finally:
+        server.stop()
+
+
 def test_it_ends_after_a_time(shared_server: Server, tmp_path: Path) -> None:
     found = bench("--seconds", "0.2", "--rate", "50", tmp=tmp_path, url=shared_server.url)
     assert 0 < found["sent"] <= 11

@@ -53,7 +53,9 @@ class Script:
     def _template(plan: Plan, room: str, authority: str, token: str | None) -> bytes:
         number = "0" * _NUMBER_DIGITS
         pad = "x" * (plan.size_bytes - len(plan.run) - 1 - _NUMBER_DIGITS - 1)
-        body = f'{{"roomId":"{room}","id":"{plan.run}-{number}","userId":"bench","text":"{plan.run}:{number}:{pad}"}}'
+        # With a token the server knows who is sending, and may let them be nobody else.
+        user = "" if token else '"userId":"bench",'
+        body = f'{{"roomId":"{room}","id":"{plan.run}-{number}",{user}"text":"{plan.run}:{number}:{pad}"}}'
         request = encode_request("POST", "/examples/chat/send", authority, token, body.encode("ascii"))
         return request.replace(b"%", b"%%").replace(number.encode("ascii"), b"%%0%dd" % _NUMBER_DIGITS)
 

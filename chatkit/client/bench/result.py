@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from .summary import Quantiles
+from .summary import Quantiles, shown_ms
 from .tally import Verdict
 
 #: A share of one core above which this process is what was measured.
@@ -120,7 +120,7 @@ class Bounds(NamedTuple):
                 if quantiles is None:
                     broken.append(f"no {what} was measured; --max-p99 is {self.max_p99_ms:g} ms")
                 elif quantiles.p99_ms > self.max_p99_ms:
-                    broken.append(f"p99 of {what} is {quantiles.p99_ms:.3g} ms; --max-p99 is {self.max_p99_ms:g} ms")
+                    broken.append(f"p99 of {what} is {shown_ms(quantiles.p99_ms)}; --max-p99 is {self.max_p99_ms:g} ms")
         if self.min_rate is not None and result.sends_per_s < self.min_rate:
             broken.append(f"{result.sends_per_s:,.0f} sends/s; --min-rate is {self.min_rate:,.10g}")
         return broken

@@ -54,3 +54,8 @@ class Histogram:
             return None
         p50, p90, p99, p999 = (self.at(q) / 1e6 for q in (0.5, 0.9, 0.99, 0.999))
         return Quantiles(self.count, p50, p90, p99, p999, self.max_ns / 1e6)
+
+
+def shown_ms(value: float) -> str:
+    """A time in milliseconds with as many digits as are worth reading."""
+    return f"{value:.2f} ms" if value < 10 else f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
