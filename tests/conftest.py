@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,16 @@ from .support import Server
 # A busy machine is no failure: the deadline of a test is pytest's.
 settings.register_profile("chatkit", deadline=None)
 settings.load_profile("chatkit")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A test that runs a command in this process leaves its log, whose stream ends with the test, to nobody."""
+    log = logging.getLogger("chatkit")
+    kept = log.handlers[:], log.propagate, log.level
+    yield
+    log.handlers[:], log.propagate = kept[:2]
+    log.setLevel(kept[2])
 
 
 @pytest.fixture

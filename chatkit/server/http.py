@@ -59,7 +59,7 @@ class Exchange:
         if head.keep_alive and self.cors is None and head.method != "HEAD":
             if self.response is None:
                 self.response = responses.ok(body)
-                self._connection.flush()
+                self._connection.answered()
         else:
             self.answer(200, body)
 
@@ -139,7 +139,7 @@ class Exchange:
     def _set(self, response: bytes) -> None:
         if self.response is None:
             self.response = response
-            self._connection.flush()
+            self._connection.answered()
 
 
 class HttpConnection(asyncio.Protocol, Timed):
@@ -154,6 +154,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_exchanges",
         "_gate",
         "_grant",
+        "_is_due",
         "_is_held",
         "_is_paused",
         "_last_words",
@@ -176,6 +177,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._backlog: Backlog | None = None  # what is known of an answer that is not taken
         self._closing = False
         self._ended = False  # whether the client will send no more
+        self._is_due = False  # whether the loop is going to call _flush_all
         self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
         self._is_paused = False
         self._last_words = b""  # what is written after the last answer
@@ -277,16 +279,28 @@ class HttpConnection(asyncio.Protocol, Timed):
         """Close now, whatever waits to be written."""
         self._transport.abort()
 
+    def answered(self) -> None:
+        """A request has its answer. Those of a batch of pipelined ones are written together, when it is through."""
+        if len(self._exchanges) == 1:
+            self.flush()
+        elif not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._flush_all)
+
+    def _flush_all(self) -> None:
+        self._is_due = False
+        self.flush()
+
     def flush(self) -> None:
         """Write the answers that are next in order."""
-        exchanges, transport = self._exchanges, self._transport
+        exchanges, ready = self._exchanges, []
         while exchanges and (response := exchanges[0].response) is not None:
-            exchange = exchanges.popleft()
-            if not transport.is_closing():
-                transport.write(response)
-            if exchange.closes:
+            ready.append(response)
+            if exchanges.popleft().closes:
                 exchanges.clear()
                 self._closing = True
+        if ready:
+            self._write(b"".join(ready))
         if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2 and self.running < _MAX_RUNNING:
             self._is_held = False
             self._go_on()
