@@ -41,13 +41,14 @@ Run = Callable[..., sqlite3.Cursor]
 
 
 class Checkpointer:
-    """The WAL of one database; used on the writer's thread only, except for reading the attributes.
+    """The WAL of one database; used by its writer only, except for reading the attributes.
 
     Attributes:
         since_bytes: an estimate of what was written since the last checkpoint.
         wal_bytes: the WAL's content at the last checkpoint.
         held_bytes: what of it could not be copied because a reader still needs the old pages.
         may_sync: whether the next commit may start the file over, which syncs its header whatever ``synchronous`` says.
+            That follows a checkpoint; one by another program, which nobody should run, is not noticed.
         count: checkpoints so far.
     """
 
@@ -58,7 +59,7 @@ class Checkpointer:
         self.since_bytes = 0
         self.wal_bytes = 0
         self.held_bytes = 0
-        self.may_sync = False
+        self.may_sync = True  # opening the log ended in a checkpoint
         self.count = 0
         run("PRAGMA wal_autocheckpoint = 0")
         run(f"PRAGMA journal_size_limit = {KEPT_BYTES}")

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ..errors import LogBusy, LogError, LogFailed
+from ..errors import LogError, LogFailed
 from ..model import Event, Pattern
 from . import rows, setup
 from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Pruned, Query, Submission
@@ -21,7 +21,7 @@ from .lock import FileLock
 from .maintenance.pruning import Plan, Pruner, last_to_go
 from .reader import Reader
 from .worker import Worker
-from .writer import Writer
+from .writer import Deferred, Writer
 
 R = TypeVar("R")
 
@@ -32,8 +32,9 @@ _PAUSE_S: Final = 0.05
 class SqliteLog(Log):
     """A :class:`~chatkit.log.base.Log` in a file.
 
-    A batch is one hop to the writer's thread, or none where a commit waits for no disk (:class:`Inline`). Reads have a connection of their own, through aiosqlite, whose short
-    transactions see only what is committed and never hold the writer up.
+    A batch is one hop to the writer's thread, or none where a commit syncs nothing (:class:`Inline`). Reads have a
+    connection of their own, through aiosqlite, whose short transactions see only what is committed and never hold the
+    writer up.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,8 +112,8 @@ class SqliteLog(Log):
             if inline.takes(batch, started_s):
                 try:
                     return writer.append(batch, wait=False)
-                except LogBusy:
-                    pass  # another program has the write lock: it is waited for where that holds nobody up
+                except Deferred:
+                    pass  # to where waiting holds nobody up
                 finally:
                     ended_s = time.monotonic()
                     inline.took(ended_s - started_s, ended_s)

@@ -1,6 +1,7 @@
 """The one connection that writes: a batch is a transaction.
 
-Everything here runs on the writer's thread, which makes it plain blocking code.
+Everything here is plain blocking code. It runs on the writer's thread, but for what :meth:`Writer.append` can do without
+waiting for anything, which may be asked for on the event loop.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _FULL_SPELL_S: Final = 1.0
 R = TypeVar("R")
 
 _CONFLICT: Final = "the id {id!r} exists with other content; a retry sends the same content, a new message a new id"
+
+
+class Deferred(Exception):
+    """Nothing was stored, since that takes more time than there is: ask again where it may wait."""
 
 
 class Writer:
@@ -72,26 +77,27 @@ class Writer:
 
         Args:
             batch: what to accept.
-            wait: whether to wait for another program's write lock, for :data:`~chatkit.log.setup.PATIENCE_MS` at most.
+            wait: whether it may take its time: wait for another program's write lock, for
+                :data:`~chatkit.log.setup.PATIENCE_MS` at most, or read what has the ids that are stored already.
 
         Raises:
             LogFailed: the outcome is unknown, or the connection cannot write.
-            LogBusy: another program has the write lock and is not to be waited for; nothing was stored.
+            Deferred: it would take its time, and may not.
         """
         self._wait_for_locks(wait)
         persisted = [submission for submission in batch if submission.event.persist]
         outcomes: list[Outcome]
         try:
-            outcomes = self._commit(persisted)
+            outcomes = self._commit(persisted, wait=wait)
         except LogFull as error:
             self.trouble = str(error)
             outcomes = [Refused("disk_full", str(error), retry_after_s=5)] * len(persisted)
         except LogBusy as error:
             if not wait:
-                raise
+                raise Deferred from error
             self.trouble = str(error)
             outcomes = [Refused("unavailable", str(error), retry_after_s=1)] * len(persisted)
-        except LogFailed:
+        except (LogFailed, Deferred):
             raise
         except Exception:  # one that cannot be bound, say: whatever it is, it must not end the server
             logger.exception("a batch of %d could not be stored", len(persisted))
@@ -109,7 +115,7 @@ class Writer:
             self._run(f"PRAGMA busy_timeout = {setup.PATIENCE_MS if wait else 0}")
             self._waits = wait
 
-    def _commit(self, batch: list[Submission]) -> list[Outcome]:
+    def _commit(self, batch: list[Submission], *, wait: bool) -> list[Outcome]:
         if not batch:
             return []
         try:
@@ -117,6 +123,8 @@ class Writer:
                 return self._insert(batch)
             except sqlite3.IntegrityError:  # an id is there already: the rare case pays for telling which
                 self._rollback()
+                if not wait:
+                    raise Deferred from None
                 return self._insert_new(batch)
         except sqlite3.Error as error:
             raise self._failed(error) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ORIGINS_NOTED: Final = 100
 _ORIGINS_KNOWN: Final = 1000
+_CHARS_KNOWN: Final = 300
 _MEMBER: Final = int(Right.MEMBER)  # "and" with a flag of enum makes a flag, which takes longer than all the rest
 
 
@@ -128,9 +129,10 @@ class Gate:
         except Refused as error:
             self._note(given or "", error)
             raise
-        if len(self._known) >= _ORIGINS_KNOWN:
-            self._known.clear()
-        self._known[asked] = origin
+        if len(host or "") + len(given or "") <= _CHARS_KNOWN:
+            if len(self._known) >= _ORIGINS_KNOWN:
+                self._known.clear()
+            self._known[asked] = origin
         return origin
 
     def _note(self, origin: str, error: Refused) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidMethod, InvalidUpgrade
+from websockets.headers import parse_subprotocol
 from websockets.http11 import Request as HandshakeRequest
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -21,7 +22,7 @@ from .request import Head
 from .responses import date_field
 from .rights import Grant
 from .session import Session
-from .submissions import Author, checked_user
+from .submissions import Author, checked_project, checked_user
 
 REALTIME: Final = "/api/realtime"
 VERSION: Final = "13"
@@ -31,8 +32,8 @@ _quiet = logging.getLogger("chatkit.handshake")
 _quiet.setLevel(logging.CRITICAL)  # a bad handshake is answered, it is not our error
 
 
-#: What a handshake is made of beside its key; extensions are not negotiated.
-_FIELDS: Final = ("connection", "upgrade", "sec-websocket-version", "sec-websocket-protocol")
+#: What a handshake is made of beside its key and the subprotocols; extensions are not negotiated.
+_FIELDS: Final = ("connection", "upgrade", "sec-websocket-version")
 _KEY_FIELD: Final = "sec-websocket-key"
 
 #: A key is the base64 of 16 bytes. RFC 6455, 4.1.
@@ -47,7 +48,7 @@ class Accepted(NamedTuple):
     session: Session
 
 
-def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+def select_subprotocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """``aerostack-v1`` if it was offered, else the first: a browser drops a connection whose offer is not answered."""
     if not offered:
         return None
@@ -56,11 +57,11 @@ def select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol])
 
 #: Checks handshakes. It keeps nothing between two of them that matters, and making one for each takes longer than the
 #: check.
-_server: Final = ServerProtocol(select_subprotocol=select_subprotocol, logger=_quiet)
+_server: Final = ServerProtocol(logger=_quiet)
 
 
-def _check(method: str, fields: tuple[tuple[str, str], ...], key: str | None) -> str | None:
-    """Let the library judge a handshake; the subprotocol that it chose.
+def _check(method: str, fields: tuple[tuple[str, str], ...], key: str | None) -> None:
+    """Let the library judge a handshake.
 
     Raises:
         InvalidHandshake: it is none.
@@ -68,13 +69,13 @@ def _check(method: str, fields: tuple[tuple[str, str], ...], key: str | None) ->
     headers = Headers(fields)
     if key is not None:
         headers[_KEY_FIELD] = key
-    return _server.process_request(HandshakeRequest(REALTIME, headers, method=method))[2]
+    _server.process_request(HandshakeRequest(REALTIME, headers, method=method))
 
 
 @lru_cache(maxsize=256)
-def _check_all_but_key(method: str, fields: tuple[tuple[str, str], ...]) -> str | None:
-    """As :func:`_check`, once for all clients that differ in their key only, which clients of one kind do."""
-    return _check(method, fields, _SOME_KEY)
+def _check_all_but_key(method: str, fields: tuple[tuple[str, str], ...]) -> None:
+    """As :func:`_check`, once for all clients of one kind, which differ in their key only."""
+    _check(method, fields, _SOME_KEY)
 
 
 def upgrade_required() -> Refused:
@@ -95,18 +96,20 @@ def accept(context: Context, head: Head, grant: Grant) -> Accepted:
         raise Refused("upgrade_required", f"version {version[:20]!r} of WebSocket is not spoken here; use {VERSION}")
     parameters = head.parameters()
     user_id = grant.name or parameters.get("userId") or None
+    project_id = parameters.get("projectId")
     author = Author(
         None if user_id is None else checked_user(user_id),
-        context.projects | {parameters["projectId"]} if parameters.get("projectId") else context.projects,
+        context.projects | {checked_project(project_id)} if project_id else context.projects,
         grant,
     )
     fields = tuple([(name, headers[name]) for name in _FIELDS if name in headers])
-    key = headers.get(_KEY_FIELD)
+    key, offered = headers.get(_KEY_FIELD), headers.get("sec-websocket-protocol")
     try:
         if key is None or not _KEY.fullmatch(key):
             _check(head.method, fields, key)
             raise InvalidHandshake("a key is the base64 of 16 bytes")
-        subprotocol = _check_all_but_key(head.method, fields)
+        _check_all_but_key(head.method, fields)
+        subprotocol = None if offered is None else select_subprotocol(parse_subprotocol(offered))
     except InvalidMethod as error:
         raise Refused("method_not_allowed", f"a WebSocket opens with GET, not {error.method[:20]}") from None
     except InvalidUpgrade:

@@ -22,8 +22,10 @@ from .rights import NOBODY, Grant
 from .websocket import Link
 from .wheel import Timed
 
-#: Requests of one connection that may wait for their answers before it is read no further.
+#: Requests of one connection that may wait for their answers before it is read no further, and what these and the answers
+#: that wait for others before them may weigh.
 _MAX_PIPELINED: Final = 1024
+_MAX_WAITING_BYTES: Final = 1024 * 1024
 #: Reads of the log that one connection may have under way: their answers may be megabytes, and nobody may be taking them.
 _MAX_RUNNING: Final = 4
 
@@ -58,8 +60,8 @@ class Exchange:
         head = self.request.head
         if head.keep_alive and self.cors is None and head.method != "HEAD":
             if self.response is None:
-                self.response = responses.ok(body)
-                self._connection.answered()
+                self.response = response = responses.ok(body)
+                self._connection.answered(response)
         else:
             self.answer(200, body)
 
@@ -139,7 +141,7 @@ class Exchange:
     def _set(self, response: bytes) -> None:
         if self.response is None:
             self.response = response
-            self._connection.answered()
+            self._connection.answered(response)
 
 
 class HttpConnection(asyncio.Protocol, Timed):
@@ -154,6 +156,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_exchanges",
         "_gate",
         "_grant",
+        "_has_hung_up",
         "_is_due",
         "_is_held",
         "_is_paused",
@@ -163,6 +166,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         "_since_s",
         "_slot",
         "_transport",
+        "_waiting_bytes",
         "number",
         "running",
     )
@@ -177,11 +181,13 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._backlog: Backlog | None = None  # what is known of an answer that is not taken
         self._closing = False
         self._ended = False  # whether the client will send no more
+        self._has_hung_up = False
         self._is_due = False  # whether the loop is going to call _flush_all
         self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
         self._is_paused = False
         self._last_words = b""  # what is written after the last answer
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
+        self._waiting_bytes = 0  # of requests without an answer, and of answers that are not written
         self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
         self._reader = RequestReader(gate.heads, config.max_head_bytes, config.max_message_bytes)
@@ -279,29 +285,38 @@ class HttpConnection(asyncio.Protocol, Timed):
         """Close now, whatever waits to be written."""
         self._transport.abort()
 
-    def answered(self) -> None:
+    def answered(self, response: bytes) -> None:
         """A request has its answer. Those of a batch of pipelined ones are written together, when it is through."""
+        self._waiting_bytes += len(response)
         if len(self._exchanges) == 1:
             self.flush()
         elif not self._is_due:
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._flush_all)
+            asyncio.get_running_loop().call_soon(self._flush_due)
 
-    def _flush_all(self) -> None:
+    def _flush_due(self) -> None:
         self._is_due = False
-        self.flush()
+        if self in self._context.http:  # else it is another protocol's by now
+            self.flush()
 
     def flush(self) -> None:
         """Write the answers that are next in order."""
         exchanges, ready = self._exchanges, []
         while exchanges and (response := exchanges[0].response) is not None:
             ready.append(response)
-            if exchanges.popleft().closes:
+            exchange = exchanges.popleft()
+            self._waiting_bytes -= len(response) + exchange.request.size
+            if exchange.closes:
                 exchanges.clear()
                 self._closing = True
         if ready:
             self._write(b"".join(ready))
-        if self._is_held and len(exchanges) <= _MAX_PIPELINED // 2 and self.running < _MAX_RUNNING:
+        if (
+            self._is_held
+            and len(exchanges) <= _MAX_PIPELINED // 2
+            and self._waiting_bytes <= _MAX_WAITING_BYTES // 2
+            and self.running < _MAX_RUNNING
+        ):
             self._is_held = False
             self._go_on()
         if not exchanges:
@@ -314,7 +329,10 @@ class HttpConnection(asyncio.Protocol, Timed):
                 self._fail(Refused("bad_request", "the request ended before it was whole"))
 
     def _hang_up(self) -> None:
-        """Close, after the last words."""
+        """Close, after the last words; once."""
+        if self._has_hung_up:
+            return  # the client may still be taking them
+        self._has_hung_up = True
         words, self._last_words = self._last_words, b""
         if words:
             self._write(words)
@@ -336,7 +354,11 @@ class HttpConnection(asyncio.Protocol, Timed):
         """Handle every whole request that has arrived."""
         reader, exchanges = self._reader, self._exchanges
         while not self._closing and not self._is_paused:
-            if len(exchanges) >= _MAX_PIPELINED or self.running >= _MAX_RUNNING:
+            if (
+                len(exchanges) >= _MAX_PIPELINED
+                or self._waiting_bytes > _MAX_WAITING_BYTES
+                or self.running >= _MAX_RUNNING
+            ):
                 self._is_held = True
                 self._transport.pause_reading()
                 return
@@ -357,6 +379,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._closing = not head.keep_alive  # what follows such a request is not carried out
             exchange = Exchange(self, self._context, request, self._grant)
             exchanges.append(exchange)
+            self._waiting_bytes += request.size
             try:
                 admission = head.admission
                 if admission is None or not admission.right & (admission.grant or self._grant).mask:

@@ -83,10 +83,17 @@ def whole_number(text: str | None, field: str) -> int | None:
 
 
 class Request(msgspec.Struct):
-    """A whole request."""
+    """A whole request.
+
+    Attributes:
+        head: its head.
+        body: its body; a handler reads it before it returns, and then it is let go.
+        size: about how many bytes it was.
+    """
 
     head: Head
     body: bytes
+    size: int
 
 
 class _Collector:
@@ -262,6 +269,7 @@ class RequestReader:
             Refused: what is there is no acceptable request; answer, then close the connection.
         """
         data, head, start = self._data, self._head, self._at
+        begin = start
         if head is None:
             end = data.find(b"\r\n\r\n", start, start + self._max_head)
             if end <= start:
@@ -284,7 +292,7 @@ class RequestReader:
             self._data, self._at = b"", 0
         else:
             self._at = stop
-        return Request(head, data[start:stop])
+        return Request(head, data[start:stop], stop - begin)
 
     def _drop(self, upto: int) -> None:
         """Let go of what is read."""
@@ -344,6 +352,6 @@ class RequestReader:
             if size == 0:
                 self._drop(start)
                 self._head = self._chunks = None
-                return Request(head, bytes(body))
+                return Request(head, bytes(body), len(body))
         self._drop(start)
         return None

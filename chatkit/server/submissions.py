@@ -175,6 +175,18 @@ def checked_user(user_id: str) -> str:
         raise Refused("invalid_field", f"`userId`: {error}") from None
 
 
+def checked_project(project_id: str) -> str:
+    """Return ``project_id`` if it may be one: it becomes part of names that are remembered, so it has a length.
+
+    Raises:
+        Refused: ``invalid_field``.
+    """
+    try:
+        return check_text("project", project_id, MAX_USER_CHARS)
+    except InvalidName as error:
+        raise Refused("invalid_field", f"`projectId`: {error}") from None
+
+
 def resolve_channel(topic: str, projects: frozenset[str]) -> str:
     """The channel a client means by ``topic``.
 

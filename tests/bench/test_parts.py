@@ -16,6 +16,7 @@ from chatkit.client.bench.plan import MIN_SIZE_BYTES, Plan, Script, number_of
 from chatkit.client.bench.result import Bounds, Result
 from chatkit.client.bench.summary import Histogram, Quantiles
 from chatkit.client.bench.tally import Sequence, Tally, Verdict
+from chatkit.client.endpoint import parse_url
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=1), st.floats(0.01, 1.0))
@@ -99,7 +100,7 @@ def test_a_frame_from_a_client_is_masked() -> None:
 
 @pytest.mark.parametrize("size", [MIN_SIZE_BYTES, 128])
 def test_a_request_has_its_number_its_room_and_the_size_asked_for(size: int) -> None:
-    script = Script(Plan("ab12cd34", 0, 1, 1, None, None, size, 3), "127.0.0.1:1", "to%ken")
+    script = Script(Plan("ab12cd34", 0, 1, 1, None, None, size, 3), parse_url("http://127.0.0.1:1"), "to%ken")
     head, _, body = script.request(7).partition(b"\r\n\r\n")
     found = json.loads(body)
     assert (found["roomId"], found["id"], len(found["text"])) == ("bench-ab12cd34-1", "ab12cd34-0000000007", size)

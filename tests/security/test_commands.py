@@ -280,6 +280,8 @@ def test_a_unix_socket_says_who_one_is(shell: Shell) -> None:
     assert url == f"unix:{deep / 'door'}"
     shell.ok("send", "general", "hi")
     shell.ok("send", "general", "--lines", given="again\n")
+    load = ("--subscribers", "2", "--senders", "2", "--messages", "20", "--max-lost", "0")
+    shell.ok("bench", *load, "--url", url)
     events = [json.loads(line) for line in shell.ok("tail", "general", "--no-follow", "--json").splitlines()]
     import pwd
 

@@ -116,3 +116,13 @@ def test_the_user_of_the_query_is_the_author(shared: Server, room: str) -> None:
         peer.say("chat", roomId=room, text="hi")
         (found,) = peer.events(1)
         assert (found["userId"], found["data"]["userId"], found["topic"]) == ("éva b", "éva b", f"chat/{room}/p1")
+
+
+def test_a_project_id_has_a_length(shared: Server) -> None:
+    """It becomes part of every name that the client may use, and names are remembered."""
+    with shared.peer(f"?projectId={'p' * 128}") as peer:
+        peer.subscribe(f"chat/general/{'p' * 128}")
+    with shared.raw() as raw:
+        raw.send(handshake_bytes(f"?projectId={'p' * 129}"))
+        answer = raw.response()
+        assert (answer.status, answer.json["code"]) == (400, "invalid_field")

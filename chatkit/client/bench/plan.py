@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..http1 import encode_request
+
+if TYPE_CHECKING:
+    from ..endpoint import Endpoint
 
 #: A text carries its mark and its number.
 MIN_SIZE_BYTES: Final = 24
@@ -43,20 +46,20 @@ class Plan(NamedTuple):
 class Script:
     """The bytes of every request of a run: all of one room have the same length, so each is one ``%``."""
 
-    def __init__(self, plan: Plan, authority: str, token: str | None) -> None:
+    def __init__(self, plan: Plan, endpoint: Endpoint, token: str | None) -> None:
         #: It is in every message of this run once and in nothing else: its id has no colon behind the name.
         self.mark = f'"{plan.run}:'.encode("ascii")
         self._channels = plan.channels
-        self._templates = [self._template(plan, plan.room(at), authority, token) for at in range(plan.channels)]
+        self._templates = [self._template(plan, plan.room(at), endpoint, token) for at in range(plan.channels)]
 
     @staticmethod
-    def _template(plan: Plan, room: str, authority: str, token: str | None) -> bytes:
+    def _template(plan: Plan, room: str, endpoint: Endpoint, token: str | None) -> bytes:
         number = "0" * _NUMBER_DIGITS
         pad = "x" * (plan.size_bytes - len(plan.run) - 1 - _NUMBER_DIGITS - 1)
-        # With a token the server knows who is sending, and may let them be nobody else.
-        user = "" if token else '"userId":"bench",'
+        # With a token, or on a Unix socket, the server knows who is sending, and lets them be nobody else.
+        user = "" if token or endpoint.path is not None else '"userId":"bench",'
         body = f'{{"roomId":"{room}","id":"{plan.run}-{number}",{user}"text":"{plan.run}:{number}:{pad}"}}'
-        request = encode_request("POST", "/examples/chat/send", authority, token, body.encode("ascii"))
+        request = encode_request("POST", "/examples/chat/send", endpoint.authority, token, body.encode("ascii"))
         return request.replace(b"%", b"%%").replace(number.encode("ascii"), b"%%0%dd" % _NUMBER_DIGITS)
 
     def request(self, number: int) -> bytes:

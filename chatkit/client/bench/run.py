@@ -61,7 +61,7 @@ class _Run:
 
     def __init__(self, endpoint: Endpoint, plan: Plan, token: str | None, progress: Progress | None) -> None:
         self._endpoint, self._plan, self._token, self._progress = endpoint, plan, token, progress
-        self._script = Script(plan, endpoint.authority, token)
+        self._script = Script(plan, endpoint, token)
         self._tally = Tally(plan.channels)
         self._acks, self._deliveries = Histogram(), Histogram()
         self._listeners: list[Listener] = []
