@@ -10,7 +10,7 @@ from ..errors import InvalidName, LogError, Refused
 from ..log import tokens
 
 if TYPE_CHECKING:
-    from .http import Exchange
+    from .exchange import Exchange
 
 
 def me(exchange: Exchange) -> None:

@@ -22,7 +22,7 @@ from .routes import ROUTES, Handler
 
 if TYPE_CHECKING:
     from .context import Context
-    from .http import Exchange
+    from .exchange import Exchange
 
 _ORIGINS_NOTED: Final = 100
 _ORIGINS_KNOWN: Final = 1000

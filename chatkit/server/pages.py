@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..web import assets
 
 if TYPE_CHECKING:
-    from .http import Exchange
+    from .exchange import Exchange
 
 
 def page(exchange: Exchange) -> None:

@@ -21,7 +21,7 @@ from .submissions import Author, resolve_channel
 from .upkeep import prune_request
 
 if TYPE_CHECKING:
-    from .http import Exchange
+    from .exchange import Exchange
 
 T = TypeVar("T")
 

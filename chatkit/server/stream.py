@@ -20,7 +20,7 @@ from .session import MAX_LAST
 from .subscription import Subscription
 
 if TYPE_CHECKING:
-    from .http import Exchange
+    from .exchange import Exchange
 
 _HEARTBEAT_S: Final = 15.0
 _HEARTBEATS: Final = {Form.SERVER_SENT: b":\n\n", Form.LINES: b"\n"}

@@ -14,7 +14,7 @@ from ..log.maintenance.retention import Retention
 from .context import Context, logger
 
 if TYPE_CHECKING:
-    from .http import Exchange
+    from .exchange import Exchange
 
 #: Events that one request removes at most; its client asks again, and can say how far it is.
 _AT_ONCE: Final = 20_000

@@ -12,9 +12,10 @@ import pytest
 from chatkit.errors import Refused
 from chatkit.server.config import Config
 from chatkit.server.context import Context
+from chatkit.server.exchange import Exchange
 from chatkit.server.gate import Gate
 from chatkit.server.guard import Site
-from chatkit.server.http import Exchange, HttpConnection
+from chatkit.server.http import HttpConnection
 from chatkit.server.request import parse_head
 from chatkit.server.rights import OPEN
 from chatkit.server.routes import ROUTES
