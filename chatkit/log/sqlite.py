@@ -16,6 +16,7 @@ from ..model import Event, Pattern
 from . import rows, setup
 from .base import Appended, ChannelStats, Failed, Listener, Log, Outcome, Page, Pruned, Query, Submission
 from .checkpoint import BUSY_BYTES, IDLE_BYTES
+from .flusher import Flusher
 from .inline import Inline
 from .lock import FileLock
 from .maintenance.pruning import Plan, Pruner, last_to_go
@@ -44,6 +45,7 @@ class SqliteLog(Log):
         self._lock = FileLock(path)
         self._thread = Worker("chatkit-log-writer")
         self._inline: Inline | None = None
+        self._flusher: Flusher | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._listener: Listener = _nobody
@@ -64,7 +66,8 @@ class SqliteLog(Log):
         try:
             writer = await log._in_thread(Writer, path, durability)
             log._writer = writer
-            log._inline = Inline() if durability == "normal" else None
+            if durability == "normal":
+                log._inline, log._flusher = Inline(), Flusher(path, log._fail)
             reader = Reader(path)
             await reader
             log._reader = reader
@@ -91,6 +94,8 @@ class SqliteLog(Log):
                 raise
             self.head, self.trouble = self._writer.head, self._writer.trouble
             self._appended += 1
+            if self._flusher is not None:
+                self._flusher.wrote(self._writer.wal.since_bytes)
             if self._writer.wal.since_bytes >= IDLE_BYTES and self._checkpoint is None:
                 self._plan_checkpoint(self._writer)
         else:
@@ -231,6 +236,8 @@ class SqliteLog(Log):
     async def close(self) -> None:
         if isinstance(self._checkpoint, asyncio.TimerHandle):
             self._checkpoint.cancel()
+        if self._flusher is not None:
+            self._flusher.close()
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         if writer is not None and (self._failed is not None or not await self._in_thread(writer.finish)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -154,6 +155,50 @@ def test_after_a_slow_commit_the_loop_is_kept_off_the_disk_for_a_while() -> None
     inline.took(0.005, now_s=2000.0)
     inline.took(0.5, now_s=2000.0)
     assert inline.takes(batch, now_s=2001.0)
+
+
+def large(name: str) -> list[Submission]:
+    """Enough for the WAL to be written out."""
+    return [message("x" * 60_000, id=f"{name}{n}") for n in range(20)]
+
+
+def test_a_wal_that_grows_is_written_to_the_disk_beside_the_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(log: Log) -> None:
+        loop, written = asyncio.get_running_loop(), asyncio.Event()
+
+        def sync(file: int) -> None:
+            os.fsync(file)
+            loop.call_soon_threadsafe(written.set)
+
+        monkeypatch.setattr("chatkit.log.flusher._sync", sync)
+        await log.append(messages(10))
+        for name in ("a", "b"):
+            assert not written.is_set()
+            await log.append(large(name))
+            await written.wait()
+            written.clear()
+            assert await log.probe() is None
+        assert len(await everything(log)) == 50
+
+    InlineEngine(tmp_path).run(scenario)
+
+
+def test_a_disk_that_does_not_take_the_wal_ends_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async def scenario(log: Log) -> None:
+        monkeypatch.setattr("chatkit.log.flusher._sync", sync)
+        failed: asyncio.Future[LogFailed] = asyncio.get_running_loop().create_future()
+        log.listen(lambda events: None, failed.set_result)
+        await log.append(large("a"))
+        assert "Input/output error" in str(await failed)
+        with pytest.raises(LogFailed):
+            await log.append(messages(1))
+
+    InlineEngine(tmp_path).run(scenario)
 
 
 def test_a_position_is_not_given_again_after_the_newest_events_are_removed(sqlite: SqliteEngine) -> None:
