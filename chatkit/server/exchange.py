@@ -27,9 +27,10 @@ class Exchange:
         grant: who asks, and what they may do.
         cors: fields for every answer, where an allowed page of another site asks.
         closes: whether the connection closes after the answer.
+        size: how many bytes the request has.
     """
 
-    __slots__ = ("_connection", "closes", "context", "cors", "grant", "request", "response")
+    __slots__ = ("_connection", "closes", "context", "cors", "grant", "request", "response", "size")
 
     def __init__(self, connection: HttpConnection, context: Context, request: Request, grant: Grant) -> None:
         self._connection = connection
@@ -39,6 +40,7 @@ class Exchange:
         self.response: bytes | None = None
         self.context = context
         self.request = request
+        self.size = request.head.size + len(request.body)
 
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON."""

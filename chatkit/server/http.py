@@ -193,7 +193,7 @@ class HttpConnection(asyncio.Protocol, Timed):
         while exchanges and (response := exchanges[0].response) is not None:
             ready.append(response)
             exchange = exchanges.popleft()
-            self._waiting_bytes -= len(response) + exchange.request.size
+            self._waiting_bytes -= len(response) + exchange.size
             if exchange.closes:
                 exchanges.clear()
                 self._closing = True
@@ -267,7 +267,7 @@ class HttpConnection(asyncio.Protocol, Timed):
             self._closing = not head.keep_alive  # what follows such a request is not carried out
             exchange = Exchange(self, self._context, request, self._grant)
             exchanges.append(exchange)
-            self._waiting_bytes += request.size
+            self._waiting_bytes += exchange.size
             try:
                 admission = head.admission
                 if admission is None or not admission.right & (admission.grant or self._grant).mask:

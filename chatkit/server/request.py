@@ -40,6 +40,7 @@ class Head(msgspec.Struct):
         keep_alive: whether the connection may carry another request.
         upgrade: whether the client asks for another protocol.
         is_json: whether the body is said to be JSON.
+        size: how many bytes it has.
         admission: what the gate made of it, kept with it while the head is.
     """
 
@@ -51,6 +52,7 @@ class Head(msgspec.Struct):
     keep_alive: bool
     upgrade: bool
     is_json: bool
+    size: int
     admission: Admission | None = None
 
     def parameters(self) -> dict[str, str]:
@@ -88,12 +90,10 @@ class Request(msgspec.Struct):
     Attributes:
         head: its head.
         body: its body; a handler reads it before it returns, and then it is let go.
-        size: about how many bytes it was.
     """
 
     head: Head
     body: bytes
-    size: int
 
 
 class _Collector:
@@ -149,7 +149,8 @@ def parse_head(data: bytes, max_fields: int) -> Head:
     if version == "1.0" and "transfer-encoding" in headers:
         raise Refused("bad_request", "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1: the framing is faulty
     empty = _EMPTY_LINES.match(data)
-    line = data[empty.end() if empty else 0 :].partition(b"\r\n")[0]
+    begin = empty.end() if empty else 0
+    line = data[begin:].partition(b"\r\n")[0]
     if not _TOKEN.match(line):
         raise Refused("bad_request", "not an HTTP/1.1 request")
     if line.count(b" ") != 2:
@@ -164,6 +165,7 @@ def parse_head(data: bytes, max_fields: int) -> Head:
         keep_alive=version == "1.1" and "close" not in connection,
         upgrade="upgrade" in headers and "upgrade" in connection,
         is_json=headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json",
+        size=len(data) - begin,
     )
 
 
@@ -269,7 +271,6 @@ class RequestReader:
             Refused: what is there is no acceptable request; answer, then close the connection.
         """
         data, head, start = self._data, self._head, self._at
-        begin = start
         if head is None:
             end = data.find(b"\r\n\r\n", start, start + self._max_head)
             if end <= start:
@@ -292,7 +293,7 @@ class RequestReader:
             self._data, self._at = b"", 0
         else:
             self._at = stop
-        return Request(head, data[start:stop], stop - begin)
+        return Request(head, data[start:stop])
 
     def _drop(self, upto: int) -> None:
         """Let go of what is read."""
@@ -352,6 +353,6 @@ class RequestReader:
             if size == 0:
                 self._drop(start)
                 self._head = self._chunks = None
-                return Request(head, bytes(body), len(body))
+                return Request(head, bytes(body))
         self._drop(start)
         return None
