@@ -104,14 +104,15 @@ class Journal:
                 for submission, done in waiting:
                     self._tell(done, submission, self._refusal())
                 raise
-            had_turns = bool(self._queue)
             self.commits.add(len(batch), time.perf_counter() - started_s)
             for (submission, done), outcome in zip(batch, outcomes, strict=True):
                 try:
                     done(submission, outcome)
                 except Exception:
                     logger.exception(_UNTOLD)
-            if self._queue and not had_turns:  # answers have brought requests, and nobody else may have had a turn
+            if self._queue:
+                # A turn for the others: the log need not have given them one, and answers may have brought requests. What
+                # is read in it joins the batch, which makes batches twice as large where the senders outrun the disk.
                 await asyncio.sleep(0)
 
     def fail(self, error: LogFailed) -> None:
