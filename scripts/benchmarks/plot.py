@@ -28,7 +28,7 @@ SHORT = {
 
 def shown(value: float, unit: str) -> str:
     if unit in ("ms", "kB", "s"):
-        return f"{value:.3g} {unit}"
+        return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
     return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.3g} k" if value >= 1e3 else f"{value:.3g}"
 
 
