@@ -118,10 +118,7 @@ class Maker:
             Refused: ``invalid_field`` or ``invalid_topic``, naming the field; ``forbidden``; ``rate_limited``.
         """
         channel = resolve_channel(topic, author.projects)
-        try:
-            check_text("event", name, MAX_EVENT_CHARS)
-        except InvalidName as error:
-            raise Refused("invalid_field", f"`event`: {error}") from None
+        _checked("event", "event", name, MAX_EVENT_CHARS)
         if name.startswith("presence:"):
             raise Refused("invalid_field", "`event`: names that start with 'presence:' are the server's own")
         payload = wire.checked_json(data, "data")
@@ -156,35 +153,28 @@ def checked_id(event_id: str) -> str:
     Raises:
         Refused: ``invalid_field``.
     """
-    try:
-        return check_text("id", event_id, MAX_ID_CHARS)
-    except InvalidName as error:
-        raise Refused("invalid_field", f"`id`: {error}") from None
+    return _checked("id", "id", event_id, MAX_ID_CHARS)
 
 
 @lru_cache(maxsize=4096)
 def checked_user(user_id: str) -> str:
-    """Return ``user_id`` if it may be one.
-
-    Raises:
-        Refused: ``invalid_field``.
-    """
-    try:
-        return check_text("user", user_id, MAX_USER_CHARS)
-    except InvalidName as error:
-        raise Refused("invalid_field", f"`userId`: {error}") from None
+    """Return ``user_id`` if it may be one; as :func:`checked_id`."""
+    return _checked("userId", "user", user_id, MAX_USER_CHARS)
 
 
 def checked_project(project_id: str) -> str:
-    """Return ``project_id`` if it may be one: it becomes part of names that are remembered, so it has a length.
+    """Return ``project_id`` if it may be one; as :func:`checked_id`.
 
-    Raises:
-        Refused: ``invalid_field``.
+    It becomes part of names that are remembered, so it has a length.
     """
+    return _checked("projectId", "project", project_id, MAX_USER_CHARS)
+
+
+def _checked(field: str, what: str, value: str, max_chars: int) -> str:
     try:
-        return check_text("project", project_id, MAX_USER_CHARS)
+        return check_text(what, value, max_chars)
     except InvalidName as error:
-        raise Refused("invalid_field", f"`projectId`: {error}") from None
+        raise Refused("invalid_field", f"`{field}`: {error}") from None
 
 
 def resolve_channel(topic: str, projects: frozenset[str]) -> str:
