@@ -22,8 +22,9 @@ class Inline:
 
     A commit that syncs nothing is a few writes into the page cache, and two switches of threads, with the interpreter
     lock handed over at each, cost more than that. Redis does the same with ``appendfsync everysec``: it
-    writes from its event loop, syncs from a thread, and does not write from the loop while that is under way
-    (redis.io/docs/latest/operate/oss_and_stack/management/persistence).
+    writes from its event loop and syncs from a thread (redis.io/docs/latest/operate/oss_and_stack/management/persistence).
+    There, as here (:class:`~chatkit.log.flusher.Flusher`), a write may meet a sync under way and take longer for it: where
+    it takes much longer, the loop keeps off.
     """
 
     def __init__(self) -> None:

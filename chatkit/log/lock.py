@@ -21,7 +21,8 @@ class FileLock:
     """
 
     def __init__(self, database: Path) -> None:
-        self.path = database.with_name(database.name + ".lock")
+        file = Path(os.path.realpath(database))  # by whatever link it is opened, there is one lock
+        self.path = file.with_name(file.name + ".lock")
         self._database = database
         self._file: int | None = None
 

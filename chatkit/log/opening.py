@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from . import schema
+from .setup import wal_of
 
 _OPEN: Final = "open"
 _WAL_HEADER_BYTES: Final = 32
@@ -35,7 +36,7 @@ def boot_id() -> str:
 def has_wal(path: Path) -> bool:
     """Whether a WAL with anything in it lies beside the file; to be asked before a connection is made."""
     try:
-        return path.with_name(path.name + "-wal").stat().st_size > _WAL_HEADER_BYTES
+        return wal_of(path).stat().st_size > _WAL_HEADER_BYTES
     except OSError:
         return False
 

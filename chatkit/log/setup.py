@@ -85,6 +85,12 @@ def _prepared(path: Path, connection: sqlite3.Connection, version: int, *, count
     return Prepared(path, version == 0, migrated_from, schema.VERSION, events, epoch)
 
 
+def wal_of(path: Path) -> Path:
+    """The write-ahead log of the database at ``path``: beside the file itself, where ``path`` is a link to it."""
+    file = Path(os.path.realpath(path))
+    return file.with_name(file.name + "-wal")
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A plain connection with nothing implicit: no transactions of its own, usable from the thread that works."""
     return sqlite3.connect(
@@ -98,7 +104,7 @@ def _look(path: Path) -> sqlite3.Connection:
     One that may write would, as the last to close it, check in the WAL that another program had left behind; and one
     that may only read leaves a WAL of its own, so where there is none it must not look for one.
     """
-    wal = path.with_name(path.name + "-wal").exists()
+    wal = wal_of(path).exists()
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if wal else '&immutable=1'}", uri=True)
 
 

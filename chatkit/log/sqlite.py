@@ -219,6 +219,8 @@ class SqliteLog(Log):
                     self.floor = writer.floor
                     raise
                 pruner.took(taken_s)
+                if self._flusher is not None:
+                    self._flusher.wrote(writer.wal.since_bytes)
                 removed += gone
                 if self._checkpoint is None and writer.wal.since_bytes >= IDLE_BYTES:
                     self._plan_checkpoint(writer)
@@ -237,7 +239,7 @@ class SqliteLog(Log):
         if isinstance(self._checkpoint, asyncio.TimerHandle):
             self._checkpoint.cancel()
         if self._flusher is not None:
-            self._flusher.close()
+            await self._flusher.close()  # first, since it may find that the log has failed
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         if writer is not None and (self._failed is not None or not await self._in_thread(writer.finish)):

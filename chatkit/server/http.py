@@ -70,12 +70,12 @@ class HttpConnection(asyncio.Protocol, Timed):
         self._closing = False
         self._ended = False  # whether the client will send no more
         self._has_hung_up = False
-        self._is_due = False  # whether the loop is going to call _flush_all
-        self._is_held = False  # whether reading has stopped at _MAX_PIPELINED
+        self._is_due = False  # whether the loop is going to call _flush_due
+        self._is_held = False  # whether reading has stopped, since too much waits
         self._is_paused = False
         self._last_words = b""  # what is written after the last answer
         self._partial = True  # whether a request has begun and not come whole; of a new connection one is awaited
-        self._waiting_bytes = 0  # of requests without an answer, and of answers that are not written
+        self._waiting_bytes = 0  # of requests whose answers are not written, and of those answers
         self._since_s = time.monotonic()  # when that began, or the connection fell idle
         config = context.config
         self._reader = RequestReader(gate.heads, config.max_head_bytes, config.max_message_bytes)
@@ -218,8 +218,10 @@ class HttpConnection(asyncio.Protocol, Timed):
 
     def _hang_up(self) -> None:
         """Close, after the last words; once."""
-        if self._has_hung_up:
-            return  # the client may still be taking them
+        if self._has_hung_up:  # the client may still be taking them, but not once it has said its own last word
+            if self._ended:
+                self._transport.close()
+            return
         self._has_hung_up = True
         words, self._last_words = self._last_words, b""
         if words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 from chatkit.errors import LogFailed, Refused
 from chatkit.log.base import Appended, Log, Outcome, Query, Submission
 from chatkit.log.inline import Inline
+from chatkit.log.setup import prepare
 from chatkit.log.sqlite import SqliteLog
 from chatkit.model import Event
 
@@ -165,24 +167,58 @@ def large(name: str) -> list[Submission]:
 def test_a_wal_that_grows_is_written_to_the_disk_beside_the_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the database is opened by a link, which SQLite follows before it looks for the WAL."""
+    asked, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    files: list[str] = []
+
+    def sync(file: int) -> None:
+        files.append(os.readlink(f"/proc/self/fd/{file}") if sys.platform == "linux" else "chat.db-wal")
+        asked.release()
+        assert go_on.acquire(timeout=10)
+
     async def scenario(log: Log) -> None:
-        loop, written = asyncio.get_running_loop(), asyncio.Event()
-
-        def sync(file: int) -> None:
-            os.fsync(file)
-            loop.call_soon_threadsafe(written.set)
-
-        monkeypatch.setattr("chatkit.log.flusher._sync", sync)
+        assert isinstance(log, SqliteLog)
+        assert log._flusher is not None
         await log.append(messages(10))
-        for name in ("a", "b"):
-            assert not written.is_set()
-            await log.append(large(name))
-            await written.wait()
-            written.clear()
-            assert await log.probe() is None
+        await log.append(large("a"))
+        assert await asyncio.to_thread(asked.acquire, timeout=10)
+        await log.append(large("b"))  # commits go on meanwhile
         assert len(await everything(log)) == 50
+        go_on.release(2)
+        assert await asyncio.to_thread(asked.acquire, timeout=10)  # what came meanwhile is written as well
+
+    monkeypatch.setattr("chatkit.log.flusher._sync", sync)
+    (tmp_path / "elsewhere").mkdir()
+    engine = InlineEngine(tmp_path / "elsewhere")
+    prepare(engine.path)
+    link = tmp_path / "link.db"
+    link.symlink_to(engine.path)
+    engine.path = link
+    engine.run(scenario)
+    assert len(files) == 2
+    assert all(file.endswith("chat.db-wal") for file in files)
+
+
+def test_a_wal_that_cannot_be_opened_beside_the_log_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*given: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    async def scenario(log: Log) -> None:
+        assert isinstance(log, SqliteLog)
+        assert log._flusher is not None
+        await log.append(messages(1))
+        with monkeypatch.context() as patched:
+            patched.setattr("chatkit.log.flusher.os.open", refuse)
+            await log.append(large("a"))
+            assert log._flusher.flushing is not None
+            await log._flusher.flushing
+        await log.append(large("b"))
+        assert len(await everything(log)) == 41
 
     InlineEngine(tmp_path).run(scenario)
+    assert "Too many open files" in caplog.text
 
 
 def test_a_disk_that_does_not_take_the_wal_ends_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,23 @@ def test_what_waits_for_an_answer_is_limited_in_number_and_weight(path: str, mos
         await transport.until(lambda: transport.reads and not connection._exchanges)
         said = b"".join(transport.writes)
         assert said.count(b"HTTP/1.1 ") == 3001
+        for number in range(50):  # more than may wait in all, were anything counted and not let go
+            connection.data_received(send("x" * 60_000, f"m{number}"))
+            await transport.until(lambda: not connection._exchanges)
+        assert connection._waiting_bytes == 0
+        assert transport.reads
+
+    play(scenario)
+
+
+def test_a_due_write_does_not_cut_off_the_last_words() -> None:
+    async def scenario(connection: HttpConnection, transport: Transport, context: Context) -> None:
+        connection.data_received(send("x", "one") + send("x", "two") + b"no request\r\n\r\n")
+        await transport.until(lambda: b"bad_request" in b"".join(transport.writes))
+        connection.flush()
+        assert not transport.closed  # the client may still be writing, and would lose the answer to a reset
+        connection.eof_received()
+        assert transport.closed
 
     play(scenario)
 

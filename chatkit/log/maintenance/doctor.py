@@ -20,6 +20,7 @@ from ...errors import LogDamaged, LogError
 from .. import opening, reader, schema
 from ..checkpoint import WARN_BYTES, known_faults
 from ..lock import holder_of
+from ..setup import wal_of
 from .copying import Progress, check_pages, damaged_rows, some, trouble
 
 Level = Literal["ok", "note", "warning", "problem", "damage"]
@@ -194,7 +195,7 @@ def _room(db: Path) -> Finding:
 
 def _wal(db: Path) -> Finding:
     try:
-        size = db.with_name(db.name + "-wal").stat().st_size
+        size = wal_of(db).stat().st_size
     except OSError:
         return Finding("wal", "ok", "none: the database was closed")
     if size >= WARN_BYTES:
