@@ -16,6 +16,7 @@ from chatkit.errors import LogError, NotALog, SchemaTooNew
 from chatkit.log import schema
 from chatkit.log.base import Log
 from chatkit.log.setup import prepare
+from chatkit.log.sqlite import SqliteLog
 
 from .engines import SqliteEngine, message, messages
 
@@ -166,6 +167,16 @@ def test_a_second_opener_is_told_who_has_it(sqlite: SqliteEngine) -> None:
 async def scenario_again(log: Log) -> None:
     """It can be opened again once the first has let go."""
     assert log.head == 1
+
+
+def test_a_file_has_one_lock_by_whatever_name_it_is_opened(sqlite: SqliteEngine, tmp_path: Path) -> None:
+    async def scenario(log: Log) -> None:
+        link = tmp_path / "link.db"
+        link.symlink_to(sqlite.path)
+        with pytest.raises(LogError, match=str(os.getpid())):
+            await SqliteLog.open(link)
+
+    sqlite.run(scenario)
 
 
 def test_the_lock_of_a_process_that_was_killed_is_free(sqlite: SqliteEngine) -> None:
