@@ -20,8 +20,8 @@ from ..client.http1 import Response
 from ..client.letters import Letters
 from ..client.sending import Post, Receipt, receipt_of
 from ..errors import ChatkitError, DeadlineExceeded, Refused
+from . import interrupt
 from .ending import UsageError, failed
-from .interrupt import interrupts
 from .send import MAX_TEXT_BYTES, decoded, hint, receipt_json
 
 #: Lines that are put into the queue in one go.
@@ -40,8 +40,7 @@ def run(
 ) -> int:
     """Send all lines and return the exit code: the first refused or wrong line's, when the others were sent."""
     hint("each line is sent; end with Ctrl-D")
-    with interrupts():
-        return asyncio.run(_run(Chat(endpoint, user, token, timeout_s), channel, json_output, quiet))
+    return interrupt.run(_run(Chat(endpoint, user, token, timeout_s), channel, json_output, quiet))
 
 
 async def _run(chat: Chat, channel: str, json_output: bool, quiet: bool) -> int:

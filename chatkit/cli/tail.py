@@ -17,9 +17,9 @@ from ..client.client import Chat, connect
 from ..client.events import Event, Notice
 from ..client.stream import Stream
 from ..errors import InvalidName
+from . import interrupt
 from .cursor import CursorFile
 from .ending import UsageError, complain
-from .interrupt import interrupts
 from .render import Renderer
 from .tail_spool import Courier
 
@@ -76,8 +76,7 @@ def run(
         raise file.wrong(error) if file and error.what == "cursor" else error from None
     if file:
         file.keep(stream.cursor)  # where it cannot be written, hear so before the first event is printed
-    with interrupts():
-        asyncio.run(_run(courier, _print_all(chat, stream, printer, count, file)))
+    interrupt.run(_run(courier, _print_all(chat, stream, printer, count, file)))
     return 0
 
 
