@@ -8,9 +8,12 @@ import signal
 import socket
 from collections.abc import Coroutine, Iterator
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+#: How long the tasks that are left may take to end.
+_CLEANING_UP_S: Final = 2.0
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -21,10 +24,23 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """
     before = signal.signal(signal.SIGINT, _raise)
     try:
-        with asyncio.Runner() as runner, _woken_by_signals(runner.get_loop()):
-            return runner.run(main)
+        with asyncio.Runner() as runner:
+            try:
+                with _woken_by_signals(runner.get_loop()):
+                    return runner.run(main)
+            except KeyboardInterrupt:
+                _limit(_CLEANING_UP_S)
+                raise
     finally:
+        _limit(0)
         signal.signal(signal.SIGINT, before)
+
+
+def _limit(seconds: float) -> None:
+    """Interrupt again after so long: what was interrupted in the middle of a step may wait for what will never come."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _raise)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 @contextlib.contextmanager
