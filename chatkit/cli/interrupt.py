@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-#: How long the tasks that are left may take to end.
+#: How long an interrupted program may take to end.
 _CLEANING_UP_S: Final = 2.0
 
 
@@ -24,20 +24,15 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """
     before = signal.signal(signal.SIGINT, _raise)
     try:
-        with asyncio.Runner() as runner:
-            try:
-                with _woken_by_signals(runner.get_loop()):
-                    return runner.run(main)
-            except KeyboardInterrupt:
-                _limit(_CLEANING_UP_S)
-                raise
+        with asyncio.Runner() as runner, _woken_by_signals(runner.get_loop()):
+            return runner.run(main)
     finally:
         _limit(0)
         signal.signal(signal.SIGINT, before)
 
 
 def _limit(seconds: float) -> None:
-    """Interrupt again after so long: what was interrupted in the middle of a step may wait for what will never come."""
+    """Interrupt again after so long: a library may have swallowed it, or waits for what it was interrupted in."""
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, _raise)
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -66,4 +61,5 @@ def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    _limit(_CLEANING_UP_S)
     raise KeyboardInterrupt
