@@ -46,9 +46,7 @@ class Exchange:
         """Answer 200 with JSON."""
         head = self.request.head
         if head.keep_alive and self.cors is None and head.method != "HEAD":
-            if self.response is None:
-                self.response = response = responses.ok(body)
-                self._connection.answered(response)
+            self._set(responses.ok(body))
         else:
             self.answer(200, body)
 

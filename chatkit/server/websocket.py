@@ -267,9 +267,5 @@ class Link(Outlet):
     )
 
 
-def _discard(data: bytes) -> None:
-    """A write to a connection that is closing."""
-
-
 def _ignore(submission: Submission, outcome: Outcome) -> None:
     """Nobody waits for this one."""
